@@ -1,0 +1,240 @@
+//! The channels that one process knows, and its operations under way on those whose home is the
+//! coordinator. No socket: frames go out through [`Node::take_outgoing`] and come in through
+//! [`Node::receive`]; whoever owns the socket hangs a doorbell here.
+//!
+//! States of a remote operation: *waiting* (a frame is on its way, or the home has parked it) ->
+//! *concluded* (the answer is here) -> gone (the task has taken the answer). Dropping the future in
+//! the first state tells the home; in the second it declines the offer. When the link is lost for
+//! good, every operation concludes as lost, and so does every later one at once.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::task::{Poll, Waker};
+
+use dashmap::DashMap;
+use parking_lot::Mutex;
+
+use crate::id::{ChannelId, OperationId};
+use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage};
+
+/// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
+type Known = Weak<dyn Any + Send + Sync>;
+
+/// One process's side of the relay.
+pub struct Node {
+    state: Mutex<State>,
+    channels: DashMap<ChannelId, Known>,
+    doorbell: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct State {
+    outgoing: VecDeque<Frame>,
+    operations: BTreeMap<OperationId, Operation>,
+    next_operation: u64,
+    lost: Option<String>,
+}
+
+enum Operation {
+    Waiting(Waker),
+    Concluded(Conclusion),
+}
+
+impl Operation {
+    /// Whether the home still holds something for it.
+    fn is_unsettled(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::Concluded(Conclusion::Offered(_)))
+    }
+}
+
+/// What the home answered.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Conclusion {
+    Sent,
+    Refused(End),
+    Offered(Parcel),
+    Ended(End),
+    Closed { first: bool },
+}
+
+impl Node {
+    /// A node without channels. The doorbell is rung whenever frames wait to be sent; it must not
+    /// block, and may be rung from any thread.
+    pub fn new(doorbell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            channels: DashMap::new(),
+            doorbell: Box::new(doorbell),
+        })
+    }
+
+    /// Queues a frame. Frames leave in the order in which they were queued.
+    pub fn push(&self, frame: Frame) {
+        let mut state = self.state.lock();
+        if state.lost.is_some() {
+            return;
+        }
+        state.outgoing.push_back(frame);
+        let first = state.outgoing.len() == 1;
+        drop(state);
+        if first {
+            (self.doorbell)();
+        }
+    }
+
+    /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
+    pub fn take_outgoing(&self, batch: &mut BatchWriter) -> bool {
+        let mut state = self.state.lock();
+        while batch.len() < BATCH_BYTES_TARGET {
+            let Some(frame) = state.outgoing.pop_front() else { return false };
+            batch.push(&frame);
+        }
+        !state.outgoing.is_empty()
+    }
+
+    /// Takes in a frame. One that does not concern channels comes back.
+    pub fn receive(&self, frame: Frame) -> Option<Frame> {
+        match frame {
+            Frame::Sent { operation } => self.conclude(operation, Conclusion::Sent),
+            Frame::Refused { operation, end } => {
+                self.conclude(operation, Conclusion::Refused(end));
+            }
+            Frame::Offer { operation, parcel } => {
+                self.conclude(operation, Conclusion::Offered(parcel));
+            }
+            Frame::Ended { operation, end } => self.conclude(operation, Conclusion::Ended(end)),
+            Frame::Closed { operation, first } => {
+                self.conclude(operation, Conclusion::Closed { first: first == 1 });
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// The link is gone for good: every operation ends, now and later.
+    pub fn lose(&self, cause: &str) {
+        let mut state = self.state.lock();
+        if state.lost.is_some() {
+            return;
+        }
+        state.lost = Some(cause.to_owned());
+        state.outgoing.clear();
+        let wakers: Vec<Waker> = state
+            .operations
+            .values()
+            .filter_map(|operation| match operation {
+                Operation::Waiting(waker) => Some(waker.clone()),
+                Operation::Concluded(_) => None,
+            })
+            .collect();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Why the link is gone, if it is.
+    pub fn lost(&self) -> Option<String> {
+        self.state.lock().lost.clone()
+    }
+
+    /// A handle that arrived and that nobody wants.
+    pub fn give_back(&self, passage: Passage) {
+        let Passage { channel, side, .. } = passage;
+        self.push(Frame::Detach { channel, side, arrivals: 1 });
+    }
+
+    /// Starts an operation: allots its name, and sends the frame that says so.
+    pub(crate) fn begin(
+        &self,
+        waker: Waker,
+        frame: impl FnOnce(OperationId) -> Frame,
+    ) -> OperationId {
+        let mut state = self.state.lock();
+        state.next_operation += 1;
+        let operation = OperationId(state.next_operation);
+        if state.lost.is_some() {
+            state.operations.insert(operation, Operation::Waiting(waker.clone()));
+            drop(state);
+            waker.wake();
+        } else {
+            state.operations.insert(operation, Operation::Waiting(waker));
+            drop(state);
+            self.push(frame(operation));
+        }
+        operation
+    }
+
+    /// Asks how an operation ended.
+    pub(crate) fn poll(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
+        let mut state = self.state.lock();
+        match state.operations.remove(&operation) {
+            Some(Operation::Concluded(conclusion)) => Poll::Ready(conclusion),
+            _ if state.lost.is_some() => {
+                let cause = state.lost.clone().unwrap_or_default();
+                Poll::Ready(Conclusion::Ended(End::Lost(cause)))
+            }
+            _ => {
+                state.operations.insert(operation, Operation::Waiting(waker.clone()));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Gives an operation up; `frame` tells the home, unless the answer came before and says all.
+    pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
+        let ended = self.state.lock().operations.remove(&operation);
+        let unsettled = Operation::is_unsettled;
+        if ended.as_ref().is_some_and(unsettled) {
+            self.push(frame);
+        }
+    }
+
+    /// Remembers a channel, so that every handle to it in this process is of the same one.
+    pub(crate) fn remember(&self, channel: ChannelId, known: Known) {
+        self.channels.insert(channel, known);
+    }
+
+    /// Finds or makes the one thing behind all handles of a channel.
+    pub(crate) fn find_or_make(
+        &self,
+        channel: ChannelId,
+        make: impl FnOnce() -> Arc<dyn Any + Send + Sync>,
+    ) -> Arc<dyn Any + Send + Sync> {
+        let mut entry = self.channels.entry(channel).or_insert_with(|| Weak::<()>::new());
+        if let Some(known) = entry.upgrade() {
+            return known;
+        }
+        let made = make();
+        *entry = Arc::downgrade(&made);
+        made
+    }
+
+    /// Forgets a channel that no handle here names any more.
+    pub(crate) fn forget(&self, channel: ChannelId) {
+        self.channels.remove_if(&channel, |_, known| known.strong_count() == 0);
+    }
+
+    fn conclude(&self, operation: OperationId, conclusion: Conclusion) {
+        let mut state = self.state.lock();
+        // An answer to an operation that was given up: the home knows, or will in a moment.
+        let Some(slot) = state.operations.get_mut(&operation) else { return };
+        let before = std::mem::replace(slot, Operation::Concluded(conclusion));
+        drop(state);
+        if let Operation::Waiting(waker) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        out.debug_struct("Node")
+            .field("channels", &self.channels.len())
+            .field("operations", &state.operations.len())
+            .field("outgoing", &state.outgoing.len())
+            .field("lost", &state.lost)
+            .finish()
+    }
+}

@@ -1,0 +1,127 @@
+//! A handle in a message: how it leaves one process and arrives in another.
+//!
+//! While a value is encoded, each handle in it announces itself here: the channel is exported if it
+//! was at home in this process, the passage is listed beside the payload, and only its index goes
+//! into the payload. Decoding is the mirror image. A handle encoded by anything else (a JSON file,
+//! say) is an error, for nobody would count it.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec::{self, CodecError};
+use crate::node::Node;
+use crate::wire::{HANDLES_MAX, Parcel, Passage, Side};
+
+thread_local! {
+    static DEPARTURES: RefCell<Vec<Departure>> = const { RefCell::new(Vec::new()) };
+    static ARRIVALS: RefCell<Vec<Arrival>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Departure {
+    node: Arc<Node>,
+    passages: Vec<Passage>,
+}
+
+struct Arrival {
+    node: Arc<Node>,
+    /// Each until a handle in the payload claims it.
+    passages: Vec<Option<Passage>>,
+}
+
+/// Encodes a value for another process; its handles leave with it.
+pub fn pack<T: Serialize + ?Sized>(node: &Arc<Node>, value: &T) -> Result<Parcel, CodecError> {
+    DEPARTURES.with_borrow_mut(|all| {
+        all.push(Departure { node: node.clone(), passages: Vec::new() });
+    });
+    let popped = OnDrop(|| DEPARTURES.with_borrow_mut(Vec::pop));
+    let encoded = codec::encode(value);
+    let departure = popped.now().expect("what was pushed above");
+    Ok(Parcel { codec: codec::CODEC, payload: encoded?.into(), passages: departure.passages })
+}
+
+/// Decodes a value from another process; its handles arrive with it.
+pub fn unpack<T: DeserializeOwned>(node: &Arc<Node>, parcel: Parcel) -> Result<T, CodecError> {
+    let passages = parcel.passages.into_iter().map(Some).collect();
+    ARRIVALS.with_borrow_mut(|all| all.push(Arrival { node: node.clone(), passages }));
+    let popped = OnDrop(|| ARRIVALS.with_borrow_mut(Vec::pop));
+    let decoded = codec::decode(parcel.codec, &parcel.payload);
+    let arrival = popped.now().expect("what was pushed above");
+    arrival.passages.into_iter().flatten().for_each(|unclaimed| node.give_back(unclaimed));
+    decoded
+}
+
+/// A handle is being encoded. `export` makes its channel known to the node's coordinator.
+pub(crate) fn depart(
+    export: impl FnOnce(&Arc<Node>) -> Result<Passage, Stranded>,
+) -> Result<u32, Stranded> {
+    let node = DEPARTURES
+        .with_borrow(|all| all.last().map(|departure| departure.node.clone()))
+        .ok_or(Stranded::NoMessage)?;
+    let passage = export(&node)?;
+    DEPARTURES.with_borrow_mut(|all| {
+        let departure = all.last_mut().ok_or(Stranded::NoMessage)?;
+        if departure.passages.len() == HANDLES_MAX {
+            return Err(Stranded::TooMany);
+        }
+        departure.passages.push(passage);
+        Ok(departure.passages.len() as u32 - 1)
+    })
+}
+
+/// A handle is being decoded: which channel it is of, and the node that it arrived at.
+pub(crate) fn arrive(index: u32, side: Side) -> Result<(Arc<Node>, Passage), Stranded> {
+    ARRIVALS.with_borrow_mut(|all| {
+        let arrival = all.last_mut().ok_or(Stranded::NoMessage)?;
+        let listed = arrival.passages.get_mut(index as usize);
+        let passage = listed
+            .and_then(|passage| passage.take_if(|passage| passage.side == side))
+            .ok_or(Stranded::NotListed)?;
+        Ok((arrival.node.clone(), passage))
+    })
+}
+
+/// Why a handle can go nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stranded {
+    NoMessage,
+    NotListed,
+    TooMany,
+    OtherNode,
+    OtherType,
+    Unsendable,
+}
+
+impl fmt::Display for Stranded {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoMessage => {
+                "a channel handle travels only in a message, an argument or a result of a task"
+            }
+            Self::NotListed => "the message does not carry the handle that its bytes speak of",
+            Self::TooMany => "a message carries at most 1024 handles",
+            Self::OtherNode => "the channel belongs to another runtime in this process",
+            Self::OtherType => "the channel carries messages of another type",
+            Self::Unsendable => "a value in the channel's buffer cannot be encoded",
+        })
+    }
+}
+
+/// Runs an action now, or when a panic of the user's `Serialize` unwinds through here.
+struct OnDrop<R, F: FnMut() -> R>(F);
+
+impl<R, F: FnMut() -> R> OnDrop<R, F> {
+    fn now(self) -> R {
+        let mut this = std::mem::ManuallyDrop::new(self);
+        (this.0)()
+    }
+}
+
+impl<R, F: FnMut() -> R> Drop for OnDrop<R, F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

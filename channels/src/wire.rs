@@ -1,0 +1,528 @@
+//! Every frame between a node and the coordinator: this file is the protocol's specification.
+//!
+//! One WebSocket message is a *batch*: an [`Envelope`], then frames back to back, each a kind (one
+//! byte), a length (four bytes) and its fields in the order written here. Numbers are little-endian;
+//! bytes, texts and lists are preceded by their length in four bytes.
+//!
+//! The envelope counts frames, so that a session can be resumed after a broken link; a batch that
+//! does not continue the sequence ends the link. Payload bytes are opaque: the coordinator copies
+//! them and never looks inside. The handles that a payload carries are listed beside it.
+
+mod field;
+
+use std::fmt;
+
+use bytes::{BufMut, Bytes};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ChannelId, OperationId, SessionId, TaskId};
+use field::{Field, list};
+
+/// Version of this protocol. Peers of another version are refused by name.
+pub const PROTOCOL_VERSION: u16 = 1;
+/// The payload of one message, result or argument list, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Handles in one message.
+pub const HANDLES_MAX: usize = 1024;
+/// Any text in a frame (names, reasons, panic messages), in bytes.
+pub const TEXT_BYTES_MAX: usize = 64 << 10;
+/// One frame, in bytes.
+pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 64 * HANDLES_MAX + TEXT_BYTES_MAX;
+/// One batch, in bytes: senders start a new one beyond [`BATCH_BYTES_TARGET`].
+pub const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX + BATCH_BYTES_TARGET;
+/// A batch is sent once it has reached this size.
+pub const BATCH_BYTES_TARGET: usize = 64 << 10;
+/// The largest capacity that a channel may have.
+pub const CAPACITY_MAX: usize = 1 << 24;
+
+/// Which end of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Side {
+    /// A `Sender`.
+    Send,
+    /// A `Receiver`.
+    Receive,
+}
+
+/// A handle inside a message: an identity, never a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Passage {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The end of it that travels.
+    pub side: Side,
+    /// The channel's capacity, which never changes.
+    pub capacity: u32,
+}
+
+/// A message as it travels: bytes that only the receiver's program understands, and the handles in
+/// them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// Which codec wrote the payload (see `codec.rs`).
+    pub codec: u8,
+    /// The encoded value. Handles in it are indices into `passages`.
+    pub payload: Bytes,
+    /// The handles that the value holds.
+    pub passages: Vec<Passage>,
+}
+
+/// How a channel ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum End {
+    /// It was closed, or the last handle of its other side was dropped by its owner.
+    Closed,
+    /// The last handle of its other side vanished with a node that died. Never mistaken for a close.
+    Lost(String),
+}
+
+/// What a node is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Role {
+    /// The program's `main`.
+    Client {
+        /// At most so many workers; 0 leaves it to the coordinator.
+        workers_max: u32,
+        /// Where its tasks go.
+        place: Place,
+    },
+    /// A process that runs tasks.
+    Worker {
+        /// Which launch this worker answers.
+        launch: u64,
+        /// `worker.threads` of the paper's Algorithm 1.
+        threads: u32,
+        /// Memory that it may use, in bytes.
+        memory_bytes: u64,
+        /// Its process id, for people.
+        process: u32,
+    },
+}
+
+/// Where tasks go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Place {
+    /// The scheduler's policy decides.
+    #[default]
+    Auto,
+    /// All to one worker.
+    Together,
+    /// Each to the worker with the fewest, as many workers as are allowed.
+    Apart,
+}
+
+/// Which program a node runs. Client and workers must agree, or a call would decode rubbish.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Build {
+    /// Release of this library.
+    pub release: String,
+    /// How many task kinds the program has.
+    pub tasks: u32,
+    /// Hash over the names and signatures of all of them.
+    pub hash: u64,
+}
+
+/// 256 bits that prove who a node is. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+/// What a task may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpawnOptions {
+    /// How many times the task may run again after its worker was lost.
+    pub retries: u32,
+    /// Longest run of one attempt in milliseconds; 0 is none.
+    pub timeout_ms: u64,
+}
+
+macro_rules! frames {
+    ($($(#[$doc:meta])* $kind:literal $name:ident {
+        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+    })*) => {
+        /// One unit on the socket. Fields are described from the receiver's side.
+        #[derive(Clone, PartialEq, Debug)]
+        pub enum Frame {
+            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type,)* },)*
+        }
+
+        impl Frame {
+            fn kind(&self) -> u8 {
+                match self { $(Self::$name { .. } => $kind,)* }
+            }
+
+            fn put_fields(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$name { $($field,)* } => { $($field.put(out);)* })* }
+            }
+
+            fn take_fields(kind: u8, body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                match kind {
+                    $($kind => Ok(Self::$name {
+                        $($field: <$type>::read(body).map_err(|error| error.within(
+                            concat!(stringify!($name), ".", stringify!($field))))?,)*
+                    }),)*
+                    _ => Err(MalformedFrame::new(format!("frame kind {kind} is not known"))),
+                }
+            }
+        }
+
+        impl fmt::Display for Frame {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$name { $($field,)* } => {
+                        write!(out, stringify!($name))?;
+                        $(write!(out, concat!(" ", stringify!($field), "={:?}"), $field)?;)*
+                        Ok(())
+                    })*
+                }
+            }
+        }
+    };
+}
+
+frames! {
+    /// Node: the first frame of every connection.
+    1 Hello {
+        /// Must be [`PROTOCOL_VERSION`].
+        version: u16,
+        /// Must equal the client's.
+        build: Build,
+        /// What the node is.
+        role: Role,
+        /// Must be the client's key or the one given with the launch.
+        secret: Secret,
+    }
+    /// Coordinator: the node is part of the system now.
+    2 Welcome {
+        /// The node's name from now on.
+        session: SessionId,
+        /// Silence of this length, in milliseconds, and the node is fenced.
+        lease_ms: u64,
+    }
+    /// Coordinator: the node is not let in, and the link ends.
+    3 Turned {
+        /// What differs, in words.
+        reason: String,
+    }
+    /// Both: still here. Sent when nothing else was for a third of the lease.
+    4 Heartbeat {}
+    /// Node: it leaves of its own will; handles it still holds count as dropped.
+    5 Goodbye {}
+
+    /// Node: a channel leaves its process; its home is the coordinator from here on. Its values and
+    /// waiting operations follow as ordinary frames, before any handle to it.
+    10 Export {
+        /// Not known to the receiver yet.
+        channel: ChannelId,
+        /// Its capacity.
+        capacity: u32,
+        /// 1 if the node holds send handles, else 0.
+        senders: u32,
+        /// 1 if the node holds receive handles, else 0.
+        receivers: u32,
+    }
+    /// Node: a value that was in the buffer of a channel being exported.
+    11 Restore {
+        /// The channel being exported.
+        channel: ChannelId,
+        /// The value.
+        parcel: Parcel,
+    }
+    /// Node: a send. Answered by `Sent` or `Refused`.
+    12 Send {
+        /// The channel.
+        channel: ChannelId,
+        /// The sender's name for it.
+        operation: OperationId,
+        /// The value.
+        parcel: Parcel,
+    }
+    /// Node: the future of a send was dropped. Too late if its value is on its way.
+    13 CancelSend {
+        /// The channel.
+        channel: ChannelId,
+        /// The send.
+        operation: OperationId,
+    }
+    /// Node: a receive. Answered by `Offer` or `Ended`.
+    14 Receive {
+        /// The channel.
+        channel: ChannelId,
+        /// The receiver's name for it.
+        operation: OperationId,
+    }
+    /// Node: the offered value was taken by a task. Precedes every later effect of that task.
+    15 Accept {
+        /// The channel.
+        channel: ChannelId,
+        /// The receive.
+        operation: OperationId,
+    }
+    /// Node: the future of a receive was dropped; an offered value goes back to its old place.
+    16 Decline {
+        /// The channel.
+        channel: ChannelId,
+        /// The receive.
+        operation: OperationId,
+    }
+    /// Node: close. Answered by `Closed`.
+    17 Close {
+        /// The channel.
+        channel: ChannelId,
+        /// The closer's name for it.
+        operation: OperationId,
+    }
+    /// Node: handles of one side are gone from it.
+    18 Detach {
+        /// The channel.
+        channel: ChannelId,
+        /// The side.
+        side: Side,
+        /// How many arrivals of such handles (in messages, arguments or by export) it gives back.
+        arrivals: u32,
+    }
+
+    /// Coordinator: the send returns Ok.
+    20 Sent {
+        /// The send.
+        operation: OperationId,
+    }
+    /// Coordinator: the channel ended before the send.
+    21 Refused {
+        /// The send.
+        operation: OperationId,
+        /// How it ended.
+        end: End,
+    }
+    /// Coordinator: a value is reserved for the receive until `Accept` or `Decline`.
+    22 Offer {
+        /// The receive.
+        operation: OperationId,
+        /// The value.
+        parcel: Parcel,
+    }
+    /// Coordinator: the channel ended and is drained.
+    23 Ended {
+        /// The receive.
+        operation: OperationId,
+        /// How it ended.
+        end: End,
+    }
+    /// Coordinator: the close took effect, or came second.
+    24 Closed {
+        /// The close.
+        operation: OperationId,
+        /// 1 if this close ended the channel, 0 if it had ended before.
+        first: u32,
+    }
+
+    /// Node: run a task somewhere.
+    30 Spawn {
+        /// Chosen by the sender; a repetition is ignored.
+        task: TaskId,
+        /// The function.
+        name: String,
+        /// Hash of its argument and result types as written.
+        signature: u64,
+        /// What it asks for.
+        options: SpawnOptions,
+        /// A new channel of capacity 1 for the outcome, whose receiver the sender holds.
+        result: ChannelId,
+        /// The encoded arguments.
+        arguments: Parcel,
+    }
+    /// Node: the spawner wants the task to end.
+    31 Abort {
+        /// The task.
+        task: TaskId,
+    }
+    /// Worker: an attempt ended.
+    32 Finished {
+        /// The task.
+        task: TaskId,
+        /// Which attempt; outcomes of old attempts are dropped.
+        attempt: u32,
+        /// The encoded `Outcome`.
+        outcome: Parcel,
+        /// Thread or poll time that it used, in microseconds.
+        busy_us: u64,
+    }
+    /// Worker: how it is (the paper's poll request).
+    33 Report {
+        /// `req.currCPU`: CPU used since the last report, 1.0 being all of its threads.
+        cpu: f32,
+        /// `req.currMem`: resident memory as a part of its limit.
+        memory: f32,
+        /// `|req.currTasks|`: tasks that occupy a thread; those parked on a channel do not.
+        running: u32,
+        /// Tasks given to it that have not ended.
+        held: u32,
+        /// How many `Run` frames it had seen: the reading is older than any later one.
+        runs_seen: u64,
+    }
+
+    /// Coordinator: run this task.
+    40 Run {
+        /// The task.
+        task: TaskId,
+        /// Which attempt this is, from 1.
+        attempt: u32,
+        /// The function.
+        name: String,
+        /// Hash of its argument and result types as written.
+        signature: u64,
+        /// Longest run in milliseconds; 0 is none.
+        timeout_ms: u64,
+        /// The encoded arguments.
+        arguments: Parcel,
+    }
+    /// Coordinator: stop this task at its next await.
+    41 Cancel {
+        /// The task.
+        task: TaskId,
+    }
+    /// Coordinator: no more tasks will come; say goodbye when none is left.
+    42 Shutdown {}
+}
+
+/// Bytes that are not a frame. Says what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed frame: {reason}")]
+pub struct MalformedFrame {
+    reason: String,
+}
+
+impl MalformedFrame {
+    fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into() }
+    }
+
+    fn within(self, place: &str) -> Self {
+        Self { reason: format!("{} in {place}", self.reason) }
+    }
+}
+
+/// The head of a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Envelope {
+    /// Which incarnation of the session speaks.
+    pub epoch: u64,
+    /// Number of the first frame in this batch; the first of a session is 1.
+    pub sequence: u64,
+    /// Every frame up to this one has been received.
+    pub acknowledged: u64,
+}
+
+const ENVELOPE_BYTES: usize = 26;
+
+/// Writes frames into one batch.
+#[derive(Debug)]
+pub struct BatchWriter {
+    bytes: Vec<u8>,
+    frames: u64,
+}
+
+impl BatchWriter {
+    /// An empty batch.
+    pub fn new(envelope: Envelope) -> Self {
+        let mut bytes = Vec::with_capacity(256);
+        PROTOCOL_VERSION.put(&mut bytes);
+        envelope.epoch.put(&mut bytes);
+        envelope.sequence.put(&mut bytes);
+        envelope.acknowledged.put(&mut bytes);
+        Self { bytes, frames: 0 }
+    }
+
+    /// Appends a frame.
+    pub fn push(&mut self, frame: &Frame) {
+        self.bytes.put_u8(frame.kind());
+        let length_at = self.bytes.len();
+        self.bytes.put_u32_le(0);
+        frame.put_fields(&mut self.bytes);
+        let length = (self.bytes.len() - length_at - 4) as u32;
+        self.bytes[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+        self.frames += 1;
+    }
+
+    /// How many frames it holds.
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it holds no frame.
+    pub fn is_empty(&self) -> bool {
+        self.frames == 0
+    }
+
+    /// The bytes for one WebSocket message.
+    pub fn finish(self) -> Bytes {
+        self.bytes.into()
+    }
+}
+
+/// Reads a batch: the envelope and all of its frames, or why it is none.
+pub fn read_batch(mut bytes: Bytes) -> Result<(Envelope, Vec<Frame>), MalformedFrame> {
+    if bytes.len() < ENVELOPE_BYTES {
+        return Err(MalformedFrame::new(format!("{} bytes are no batch", bytes.len())));
+    }
+    let version = u16::read(&mut bytes)?;
+    if version != PROTOCOL_VERSION {
+        return Err(MalformedFrame::new(format!(
+            "the peer speaks protocol version {version}, this program {PROTOCOL_VERSION}"
+        )));
+    }
+    let envelope = Envelope {
+        epoch: u64::read(&mut bytes)?,
+        sequence: u64::read(&mut bytes)?,
+        acknowledged: u64::read(&mut bytes)?,
+    };
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let kind = u8::read(&mut bytes)?;
+        let length = u32::read(&mut bytes)? as usize;
+        if length > bytes.len() {
+            return Err(MalformedFrame::new(format!("a frame of {length} bytes is cut short")));
+        }
+        let mut body = bytes.split_to(length);
+        frames.push(Frame::take_fields(kind, &mut body)?);
+        if !body.is_empty() {
+            return Err(MalformedFrame::new(format!(
+                "{} bytes too many in a frame of kind {kind}",
+                body.len()
+            )));
+        }
+    }
+    Ok((envelope, frames))
+}
+
+impl fmt::Debug for Parcel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} B", self.payload.len())?;
+        if self.passages.is_empty() { Ok(()) } else { list(out, &self.passages) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secret)")
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => out.write_str("closed"),
+            Self::Lost(cause) => write!(out, "lost: {cause}"),
+        }
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "release {}, {} task kinds, build {:016x}", self.release, self.tasks, self.hash)
+    }
+}

@@ -1,0 +1,196 @@
+//! How each kind of field is written and read. Reading never trusts a length.
+
+use std::fmt;
+
+use bytes::{Buf, BufMut, Bytes};
+
+use super::{
+    Build, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame, Parcel, Passage, Place, Role,
+    Secret, Side, SpawnOptions, TEXT_BYTES_MAX,
+};
+use crate::id::{ChannelId, OperationId, SessionId, TaskId};
+
+/// A field of a frame.
+pub(super) trait Field: Sized {
+    fn put(&self, out: &mut Vec<u8>);
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame>;
+}
+
+macro_rules! numbers {
+    ($($type:ty)*) => { $(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.put_slice(&self.to_le_bytes());
+            }
+
+            fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                Ok(Self::from_le_bytes(take_array(body)?))
+            }
+        }
+    )* };
+}
+
+numbers! { u8 u16 u32 u64 u128 f32 }
+
+macro_rules! newtypes {
+    ($($type:ident($inner:ty))*) => { $(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.0.put(out);
+            }
+
+            fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                Ok(Self(<$inner>::read(body)?))
+            }
+        }
+    )* };
+}
+
+newtypes! { ChannelId(u128) TaskId(u128) OperationId(u64) SessionId(u64) Secret([u8; 32]) }
+
+macro_rules! records {
+    ($($type:ident { $($field:ident: $inner:ty),* })*) => { $(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)*
+            }
+
+            fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                Ok(Self { $($field: <$inner>::read(body)?),* })
+            }
+        }
+    )* };
+}
+
+records! {
+    Passage { channel: ChannelId, side: Side, capacity: u32 }
+    Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
+    Build { release: String, tasks: u32, hash: u64 }
+    SpawnOptions { retries: u32, timeout_ms: u64 }
+}
+
+macro_rules! choices {
+    ($($type:ident { $($number:literal $variant:ident
+        $({ $($field:ident: $inner:ty),* })? $(($item:ident: $item_type:ty))?),* })*) => { $(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self { $(Self::$variant $({ $($field),* })? $(($item))? => {
+                    out.put_u8($number);
+                    $($($field.put(out);)*)? $($item.put(out);)?
+                })* }
+            }
+
+            fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                match u8::read(body)? {
+                    $($number => Ok(Self::$variant
+                        $({ $($field: <$inner>::read(body)?),* })? $((<$item_type>::read(body)?))?),)*
+                    other => Err(MalformedFrame::new(format!(
+                        "{other} is no {}", stringify!($type)))),
+                }
+            }
+        }
+    )* };
+}
+
+choices! {
+    Side { 0 Send, 1 Receive }
+    Place { 0 Auto, 1 Together, 2 Apart }
+    End { 0 Closed, 1 Lost(cause: String) }
+    Role {
+        0 Client { workers_max: u32, place: Place },
+        1 Worker { launch: u64, threads: u32, memory_bytes: u64, process: u32 }
+    }
+}
+
+impl Field for [u8; 32] {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.put_slice(self);
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        take_array(body)
+    }
+}
+
+impl Field for Bytes {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        out.put_slice(self);
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        let length = take_length(body, MESSAGE_BYTES_MAX)?;
+        Ok(body.split_to(length))
+    }
+}
+
+impl Field for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        let text = truncated(self, TEXT_BYTES_MAX);
+        (text.len() as u32).put(out);
+        out.put_slice(text.as_bytes());
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        let length = take_length(body, TEXT_BYTES_MAX)?;
+        let bytes = body.split_to(length);
+        match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(MalformedFrame::new("a text is not UTF-8")),
+        }
+    }
+}
+
+impl Field for Vec<Passage> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        self.iter().for_each(|passage| passage.put(out));
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        let count = u32::read(body)? as usize;
+        if count > HANDLES_MAX {
+            return Err(MalformedFrame::new(format!(
+                "{count} handles in a message; at most {HANDLES_MAX} are allowed"
+            )));
+        }
+        (0..count).map(|_| Passage::read(body)).collect()
+    }
+}
+
+fn take_array<const N: usize>(body: &mut Bytes) -> Result<[u8; N], MalformedFrame> {
+    if body.len() < N {
+        return Err(MalformedFrame::new(format!("{N} bytes expected, {} left", body.len())));
+    }
+    let mut array = [0; N];
+    body.copy_to_slice(&mut array);
+    Ok(array)
+}
+
+fn take_length(body: &mut Bytes, length_max: usize) -> Result<usize, MalformedFrame> {
+    let length = u32::read(body)? as usize;
+    if length > length_max {
+        return Err(MalformedFrame::new(format!("{length} bytes; at most {length_max} allowed")));
+    }
+    if length > body.len() {
+        return Err(MalformedFrame::new(format!("{length} bytes expected, {} left", body.len())));
+    }
+    Ok(length)
+}
+
+/// The longest beginning of a text that fits and is whole characters.
+fn truncated(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Prints the handles of a parcel.
+pub(super) fn list(out: &mut fmt::Formatter<'_>, passages: &[Passage]) -> fmt::Result {
+    for passage in passages {
+        write!(out, " + {:?} {}", passage.side, passage.channel)?;
+    }
+    Ok(())
+}
