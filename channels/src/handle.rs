@@ -12,10 +12,12 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::blocking::wait_for;
+use crate::id::ChannelId;
 use crate::location::{Location, Shared};
+use crate::node::Node;
 use crate::operation::{Closing, Receiving, RecvError, SendError, Sending};
 use crate::transfer;
-use crate::wire::{CAPACITY_MAX, Side};
+use crate::wire::{CAPACITY_MAX, Passage, Side};
 
 /// What may be sent on a channel, or be an argument or result of a task: any type that serde can
 /// write and read, and that may change threads. It owns what it holds: a `String`, not a `&str`.
@@ -182,6 +184,16 @@ impl<T: Message> Receiver<T> {
     /// [`Receiver::recv`] for code that is not async. It blocks the thread.
     pub fn recv_blocking(&self) -> Result<T, RecvError> {
         wait_for(self.recv())
+    }
+}
+
+impl<T: Message> Receiver<T> {
+    /// The receiving end of a new channel whose home is the coordinator from the start, which will
+    /// send on it: how a task's outcome comes.
+    pub fn of_result(node: &Arc<Node>, channel: ChannelId) -> Self {
+        let passage = Passage { channel, side: Side::Receive, capacity: 1 };
+        let shared = Shared::import(node, passage).expect("a new identity is of no other type");
+        Self { shared }
     }
 }
 

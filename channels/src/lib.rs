@@ -19,7 +19,7 @@
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
-//! - [`wire`]: every frame. [`id`]: identities. [`outcome`]: how a task ended.
+//! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities. [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread.
 //!
 //! # Architecture invariants
@@ -38,6 +38,7 @@ mod location;
 pub mod node;
 mod operation;
 pub mod outcome;
+pub mod sequence;
 pub mod transfer;
 pub mod wire;
 

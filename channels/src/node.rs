@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
@@ -17,7 +18,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage};
+use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage, Stats};
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
 type Known = Weak<dyn Any + Send + Sync>;
@@ -57,6 +58,7 @@ pub(crate) enum Conclusion {
     Offered(Parcel),
     Ended(End),
     Closed { first: bool },
+    Inspected(Stats),
 }
 
 impl Node {
@@ -108,6 +110,9 @@ impl Node {
             Frame::Closed { operation, first } => {
                 self.conclude(operation, Conclusion::Closed { first: first == 1 });
             }
+            Frame::Inspected { operation, stats } => {
+                self.conclude(operation, Conclusion::Inspected(stats));
+            }
             other => return Some(other),
         }
         None
@@ -142,6 +147,24 @@ impl Node {
     pub fn give_back(&self, passage: Passage) {
         let Passage { channel, side, .. } = passage;
         self.push(Frame::Detach { channel, side, arrivals: 1 });
+    }
+
+    /// Asks the coordinator how the whole is. None when the link is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost but the answer.
+    pub async fn inspect(&self) -> Option<Stats> {
+        let mut asked = None;
+        let answer = poll_fn(|context| {
+            let ask = |operation| Frame::Inspect { operation };
+            let operation = *asked.get_or_insert_with(|| self.begin(context.waker().clone(), ask));
+            self.poll(operation, context.waker())
+        });
+        match answer.await {
+            Conclusion::Inspected(stats) => Some(stats),
+            _ => None,
+        }
     }
 
     /// Starts an operation: allots its name, and sends the frame that says so.

@@ -14,6 +14,7 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 use field::{Field, list};
@@ -133,6 +134,29 @@ pub struct SpawnOptions {
     pub retries: u32,
     /// Longest run of one attempt in milliseconds; 0 is none.
     pub timeout_ms: u64,
+}
+
+/// How the whole is, and what was done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Workers that said hello and are there.
+    pub workers: u32,
+    /// Workers that were launched and have not said hello.
+    pub starting: u32,
+    /// Tasks on workers.
+    pub running: u32,
+    /// Tasks that wait for a worker.
+    pub pooled: u32,
+    /// Tasks that ended, however.
+    pub ended: u64,
+    /// Workers launched; on Lambda, invocations.
+    pub launches: u64,
+    /// Time that workers were there, in microseconds, summed over all.
+    pub workers_us: u64,
+    /// Time that tasks ran, in microseconds, summed over all attempts that ended.
+    pub tasks_us: u64,
+    /// Channels whose home is the coordinator.
+    pub channels: u64,
 }
 
 macro_rules! frames {
@@ -343,8 +367,8 @@ frames! {
         attempt: u32,
         /// The encoded `Outcome`.
         outcome: Parcel,
-        /// Thread or poll time that it used, in microseconds.
-        busy_us: u64,
+        /// How long the attempt ran, in microseconds.
+        elapsed_us: u64,
     }
     /// Worker: how it is (the paper's poll request).
     33 Report {
@@ -358,6 +382,12 @@ frames! {
         held: u32,
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
+    }
+
+    /// Node: how is the whole? Answered by `Inspected`.
+    34 Inspect {
+        /// The sender's name for it.
+        operation: OperationId,
     }
 
     /// Coordinator: run this task.
@@ -382,6 +412,13 @@ frames! {
     }
     /// Coordinator: no more tasks will come; say goodbye when none is left.
     42 Shutdown {}
+    /// Coordinator: how the whole is.
+    43 Inspected {
+        /// The question.
+        operation: OperationId,
+        /// The answer.
+        stats: Stats,
+    }
 }
 
 /// Bytes that are not a frame. Says what was expected.
@@ -524,5 +561,37 @@ impl fmt::Display for End {
 impl fmt::Display for Build {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "release {}, {} task kinds, build {:016x}", self.release, self.tasks, self.hash)
+    }
+}
+
+impl Secret {
+    /// A new secret, from the operating system's random source.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the operating system has a random source");
+        Self(bytes)
+    }
+
+    /// For the environment of a new worker.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads what [`Secret::to_hex`] wrote.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }

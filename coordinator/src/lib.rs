@@ -1,1 +1,408 @@
-//! x
+//! The coordinator: it decides where tasks run, and it is the home of every channel whose ends are
+//! in different processes.
+//!
+//! [`Coordinator::handle`] is the one door: an [`Event`] and the time go in, [`Command`]s come out.
+//! It has no socket, no clock and no thread, so that a simulation can drive it. [`server`] is the
+//! shell around it: sockets, processes, time.
+//!
+//! # The walk of a task
+//!
+//! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`]
+//! (Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the worker ->
+//! `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's result
+//! channel.
+//!
+//! # Architecture invariants
+//!
+//! - Nothing here decodes what users send.
+//! - Only `placement` says whether a worker gets a task. Only `platform` starts workers.
+//! - A session that is fenced is forgotten in one step; nothing of it is seen afterwards.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use channels::id::SessionId;
+use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
+
+pub mod placement;
+pub mod platform;
+pub mod relay;
+pub mod scheduler;
+pub mod server;
+
+use relay::{Relay, Violation};
+use scheduler::{Policy, Scheduler, Spawn, Totals};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A node whose secret was right said hello.
+    Connected {
+        /// Its name from now on.
+        session: SessionId,
+        /// The protocol that it speaks.
+        version: u16,
+        /// Its program.
+        build: Build,
+        /// What it is.
+        role: Role,
+    },
+    /// A frame came.
+    Received {
+        /// From whom.
+        session: SessionId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// A link ended without goodbye.
+    Disconnected {
+        /// Whose.
+        session: SessionId,
+        /// Why, in words.
+        cause: String,
+    },
+    /// A launch came to nothing, or its worker ended.
+    LaunchEnded {
+        /// Which.
+        launch: u64,
+        /// How, in words.
+        cause: String,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq)]
+pub enum Command {
+    /// Send a frame.
+    Send {
+        /// To whom.
+        session: SessionId,
+        /// The frame.
+        frame: Frame,
+    },
+    /// End a link, after telling why.
+    Close {
+        /// Whose.
+        session: SessionId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// Start a worker.
+    Launch {
+        /// Its number.
+        launch: u64,
+    },
+    /// End a worker, if it has not ended.
+    Stop {
+        /// Its number.
+        launch: u64,
+    },
+}
+
+impl Command {
+    pub(crate) fn send(session: SessionId, frame: Frame) -> Self {
+        Self::Send { session, frame }
+    }
+}
+
+/// What the coordinator is told at the start.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How tasks are placed.
+    pub policy: Policy,
+    /// Silence after which a node is fenced.
+    pub lease: Duration,
+}
+
+impl Default for Settings {
+    /// A lease of ten seconds.
+    fn default() -> Self {
+        Self { policy: Policy::default(), lease: Duration::from_secs(10) }
+    }
+}
+
+/// The pure coordinator.
+#[derive(Debug)]
+pub struct Coordinator {
+    settings: Settings,
+    sessions: BTreeMap<SessionId, Session>,
+    scheduler: Scheduler,
+    relay: Relay,
+}
+
+#[derive(Debug)]
+struct Session {
+    role: Role,
+    build: Build,
+    heard: Duration,
+    spoke: Duration,
+}
+
+impl Coordinator {
+    /// A coordinator without sessions.
+    pub fn new(settings: Settings) -> Self {
+        let scheduler = Scheduler::new(settings.policy.clone());
+        let (sessions, relay) = (BTreeMap::new(), Relay::default());
+        Self { settings, sessions, scheduler, relay }
+    }
+
+    /// What was done so far.
+    pub fn totals(&self) -> Totals {
+        self.scheduler.totals()
+    }
+
+    /// How many channels have their home here.
+    pub fn channels(&self) -> usize {
+        self.relay.channels()
+    }
+
+    /// Takes one event in; what is to be done is added to `commands`, in order. `now` is the time
+    /// since the start, and never goes back.
+    pub fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
+        let from = commands.len();
+        match event {
+            Event::Connected { session, version, build, role } => {
+                self.on_connected(now, session, version, build, role, commands);
+            }
+            Event::Received { session, frame } => self.on_received(now, session, frame, commands),
+            Event::Disconnected { session, cause } => self.fence(now, session, &cause, commands),
+            Event::LaunchEnded { launch, cause } => {
+                self.scheduler.on_launch_failed(launch, &cause, &mut self.relay, commands);
+            }
+            Event::Tick => self.on_tick(now, commands),
+        }
+        self.scheduler.place(now, &mut self.relay, commands);
+        for command in &commands[from..] {
+            if let Command::Send { session, .. } = command
+                && let Some(session) = self.sessions.get_mut(session)
+            {
+                session.spoke = now;
+            }
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        version: u16,
+        build: Build,
+        role: Role,
+        commands: &mut Vec<Command>,
+    ) {
+        if let Err(reason) = self.admit(now, session, version, &build, &role) {
+            commands.push(Command::Close { session, reason });
+            return;
+        }
+        let session_now = Session { role, build, heard: now, spoke: now };
+        self.sessions.insert(session, session_now);
+        let lease_ms = self.settings.lease.as_millis() as u64;
+        commands.push(Command::send(session, Frame::Welcome { session, lease_ms }));
+    }
+
+    fn admit(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        version: u16,
+        build: &Build,
+        role: &Role,
+    ) -> Result<(), String> {
+        if version != PROTOCOL_VERSION {
+            return Err(format!(
+                "it speaks protocol version {version}, the coordinator {PROTOCOL_VERSION}"
+            ));
+        }
+        let mut others = self.sessions.values();
+        if let Some(other) = others.find(|other| other.build != *build) {
+            return Err(format!(
+                "its program is another than the client's: {build}, where {} is expected",
+                other.build
+            ));
+        }
+        match role {
+            Role::Client { workers_max, place } => {
+                if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
+                    return Err("this coordinator has a client already".to_owned());
+                }
+                self.scheduler.on_client(*workers_max, *place);
+                Ok(())
+            }
+            Role::Worker { launch, threads, .. } => {
+                let expected = self.scheduler.on_worker(now, session, *launch, *threads);
+                expected.then_some(()).ok_or_else(|| format!("nobody waits for launch {launch}"))
+            }
+        }
+    }
+
+    fn on_received(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(known) = self.sessions.get_mut(&session) else { return };
+        known.heard = now;
+        if let Err(violation) = self.on_frame(now, session, frame, commands) {
+            let reason = format!("it broke the protocol: {violation}");
+            self.fence(now, session, &reason, commands);
+            commands.push(Command::Close { session, reason });
+        }
+    }
+
+    fn on_frame(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let relay = &mut self.relay;
+        match frame {
+            Frame::Heartbeat {} => Ok(()),
+            Frame::Goodbye {} => {
+                self.on_goodbye(now, session, commands);
+                Ok(())
+            }
+            Frame::Export { channel, capacity, senders, receivers } => {
+                relay.export(session, channel, capacity, [senders, receivers])
+            }
+            Frame::Restore { channel, parcel } => relay.restore(session, channel, parcel, commands),
+            Frame::Send { channel, operation, parcel } => {
+                relay.send(session, channel, operation, parcel, commands)
+            }
+            Frame::CancelSend { channel, operation } => {
+                relay.cancel_send((session, operation), channel, commands);
+                Ok(())
+            }
+            Frame::Receive { channel, operation } => {
+                relay.receive(session, channel, operation, commands)
+            }
+            Frame::Accept { channel, operation } => {
+                relay.accept(session, channel, operation, commands)
+            }
+            Frame::Decline { channel, operation } => {
+                relay.decline((session, operation), channel, commands);
+                Ok(())
+            }
+            Frame::Close { channel, operation } => {
+                relay.close(session, channel, operation, commands)
+            }
+            Frame::Detach { channel, side, arrivals } => {
+                relay.detach(session, channel, side, arrivals, commands)
+            }
+            Frame::Spawn { task, name, signature, options, result, arguments } => {
+                let spawn = Spawn { task, name, signature, options, result, arguments };
+                self.scheduler.on_spawn(session, spawn, relay, commands)
+            }
+            Frame::Abort { task } => {
+                self.scheduler.on_abort(task, relay, commands);
+                Ok(())
+            }
+            Frame::Inspect { operation } => {
+                let stats = self.scheduler.stats(now, relay.channels());
+                commands.push(Command::send(session, Frame::Inspected { operation, stats }));
+                Ok(())
+            }
+            Frame::Finished { task, attempt, outcome, elapsed_us } => {
+                self.scheduler.on_elapsed(Duration::from_micros(elapsed_us));
+                self.scheduler.on_finished(now, session, (task, attempt), outcome, relay, commands)
+            }
+            report @ Frame::Report { .. } => {
+                self.scheduler.on_report(now, session, &report);
+                Ok(())
+            }
+            _ => Err(Violation::Unexpected("coordinator's own")),
+        }
+    }
+
+    fn on_goodbye(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {
+        self.relay.leave(session, commands);
+        self.forget(now, session, "the worker left with tasks", commands);
+        commands.push(Command::Close { session, reason: "goodbye".to_owned() });
+    }
+
+    /// Fences whoever was silent for the lease; says something to whoever heard nothing for long.
+    fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        let lease = self.settings.lease;
+        let silent = |since: Duration| now.saturating_sub(since) > lease;
+        let dead: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| silent(session.heard))
+            .map(|(id, _)| *id)
+            .collect();
+        for session in dead {
+            let reason = format!("it was silent for {:.1} s", lease.as_secs_f64());
+            self.fence(now, session, &reason, commands);
+            commands.push(Command::Close { session, reason });
+        }
+        for (id, session) in &self.sessions {
+            if now.saturating_sub(session.spoke) > lease / 3 {
+                commands.push(Command::send(*id, Frame::Heartbeat {}));
+            }
+        }
+    }
+
+    /// Forgets a session that did not say goodbye, in one step.
+    fn fence(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        cause: &str,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(known) = self.sessions.get(&session) else { return };
+        let who = match known.role {
+            Role::Client { .. } => "client".to_owned(),
+            Role::Worker { launch, process, .. } => format!("worker {launch} (process {process})"),
+        };
+        let cause = format!("{who}: {cause}");
+        // Tasks first: one that will run again keeps the handles in its arguments alive.
+        self.forget(now, session, &cause, commands);
+        self.relay.fence(session, &cause, commands);
+    }
+
+    fn forget(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        cause: &str,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(known) = self.sessions.remove(&session) else { return };
+        match known.role {
+            Role::Worker { .. } => {
+                self.scheduler.on_worker_gone(now, session, cause, &mut self.relay, commands);
+            }
+            Role::Client { .. } => self.scheduler.on_client_gone(&mut self.relay, commands),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connected { session, role, .. } => write!(out, "{session} connected: {role:?}"),
+            Self::Received { session, frame } => write!(out, "{session} -> {frame}"),
+            Self::Disconnected { session, cause } => write!(out, "{session} lost: {cause}"),
+            Self::LaunchEnded { launch, cause } => write!(out, "launch {launch} ended: {cause}"),
+            Self::Tick => out.write_str("tick"),
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send { session, frame } => write!(out, "{session} <- {frame}"),
+            Self::Close { session, reason } => write!(out, "{session} closed: {reason}"),
+            Self::Launch { launch } => write!(out, "launch {launch}"),
+            Self::Stop { launch } => write!(out, "stop {launch}"),
+        }
+    }
+}

@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{
     Build, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame, Parcel, Passage, Place, Role,
-    Secret, Side, SpawnOptions, TEXT_BYTES_MAX,
+    Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -67,6 +67,10 @@ records! {
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
     SpawnOptions { retries: u32, timeout_ms: u64 }
+    Stats {
+        workers: u32, starting: u32, running: u32, pooled: u32, ended: u64, launches: u64,
+        workers_us: u64, tasks_us: u64, channels: u64
+    }
 }
 
 macro_rules! choices {

@@ -1,0 +1,471 @@
+//! Which tasks there are, which workers, and who runs what.
+//!
+//! A task is *pooled* (waits for a worker) -> *running* on a worker, as attempt n -> ended, with
+//! exactly one outcome on its result channel. When its worker dies it goes back to the head of the
+//! pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
+//! that the task is elsewhere, and is dropped.
+//!
+//! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down once)
+//! -> gone, by goodbye or by death. `placement` decides; this file keeps the books.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use channels::codec;
+use channels::id::{ChannelId, SessionId, TaskId};
+use channels::outcome::Outcome;
+use channels::wire::{Frame, Parcel, Place, SpawnOptions, Stats};
+
+use crate::Command;
+use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
+use crate::relay::{Keep, Relay, Violation};
+
+/// Workers that failed to start, one after the other, before the tasks in the pool are given up.
+const FAILED_LAUNCHES_MAX: u32 = 3;
+/// Tasks known at once. One more never starts.
+const TASKS_MAX: usize = 1 << 20;
+
+/// What the scheduler is told at the start.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The paper's thresholds.
+    pub thresholds: Thresholds,
+    /// Workers at once, at most.
+    pub workers_max: usize,
+    /// Threads of a worker that has not yet said how many it has.
+    pub threads: u32,
+    /// How long a worker without tasks is kept. The paper's is zero.
+    pub idle_timeout: Duration,
+    /// Where tasks go.
+    pub place: Place,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            thresholds: Thresholds::default(),
+            workers_max: 2,
+            threads: 2,
+            idle_timeout: Duration::from_secs(10),
+            place: Place::Auto,
+        }
+    }
+}
+
+/// A task as its spawner described it.
+#[derive(Debug)]
+pub struct Spawn {
+    /// Chosen by the spawner.
+    pub task: TaskId,
+    /// The function.
+    pub name: String,
+    /// Hash of its types.
+    pub signature: u64,
+    /// What it asks for.
+    pub options: SpawnOptions,
+    /// Where its outcome goes.
+    pub result: ChannelId,
+    /// Its arguments.
+    pub arguments: Parcel,
+}
+
+/// All tasks and workers.
+#[derive(Debug)]
+pub struct Scheduler {
+    policy: Policy,
+    tasks: BTreeMap<TaskId, Task>,
+    /// The paper's request pool.
+    pool: VecDeque<TaskId>,
+    workers: BTreeMap<SessionId, Worker>,
+    /// Launches without a hello yet.
+    starting: BTreeSet<u64>,
+    next_launch: u64,
+    failed_launches: u32,
+    /// Counts for the report at the end.
+    totals: Totals,
+}
+
+/// What was done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Workers launched; on Lambda, invocations.
+    pub launches: u64,
+    /// Tasks that ended, however.
+    pub ended: u64,
+    /// Time that workers who left were there.
+    pub workers: Duration,
+    /// Time that tasks ran.
+    pub tasks: Duration,
+}
+
+#[derive(Debug)]
+struct Task {
+    spawn: Spawn,
+    attempt: u32,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Pooled,
+    Running(SessionId),
+}
+
+#[derive(Debug)]
+struct Worker {
+    launch: u64,
+    poll: Poll,
+    /// `Run` frames sent to it.
+    runs: u64,
+    tasks: BTreeSet<TaskId>,
+    idle_since: Duration,
+    draining: bool,
+}
+
+impl Scheduler {
+    /// No tasks, no workers.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            tasks: BTreeMap::new(),
+            pool: VecDeque::new(),
+            workers: BTreeMap::new(),
+            starting: BTreeSet::new(),
+            next_launch: 0,
+            failed_launches: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    /// What was done so far.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// How the whole is.
+    pub fn stats(&self, now: Duration, channels: usize) -> Stats {
+        let age = |worker: &Worker| now.saturating_sub(worker.poll.start);
+        let workers = self.totals.workers + self.workers.values().map(age).sum();
+        Stats {
+            workers: self.workers.len() as u32,
+            starting: self.starting.len() as u32,
+            running: (self.tasks.len() - self.pool.len()) as u32,
+            pooled: self.pool.len() as u32,
+            ended: self.totals.ended,
+            launches: self.totals.launches,
+            workers_us: workers.as_micros() as u64,
+            tasks_us: self.totals.tasks.as_micros() as u64,
+            channels: channels as u64,
+        }
+    }
+
+    /// An attempt took so long.
+    pub fn on_elapsed(&mut self, elapsed: Duration) {
+        self.totals.tasks += elapsed;
+    }
+
+    /// The client's wishes.
+    pub fn on_client(&mut self, workers_max: u32, place: Place) {
+        if workers_max > 0 {
+            self.policy.workers_max = workers_max as usize;
+        }
+        self.policy.place = place;
+    }
+
+    /// A worker of a launch that is expected said hello. False if nobody waits for it.
+    pub fn on_worker(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        launch: u64,
+        threads: u32,
+    ) -> bool {
+        if !self.starting.remove(&launch) {
+            return false;
+        }
+        self.failed_launches = 0;
+        let poll = Poll { start: now, threads, cpu: 0.0, memory: 0.0, running: 0, held: 0 };
+        let tasks = BTreeSet::new();
+        let worker = Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false };
+        self.workers.insert(session, worker);
+        true
+    }
+
+    /// A task is to be run.
+    pub fn on_spawn(
+        &mut self,
+        session: SessionId,
+        spawn: Spawn,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        if self.tasks.contains_key(&spawn.task) {
+            return Ok(());
+        }
+        relay.hold(session, &spawn.arguments.passages)?;
+        relay.open_result(session, spawn.result)?;
+        let id = spawn.task;
+        self.tasks.insert(id, Task { spawn, attempt: 0, state: State::Pooled });
+        if self.tasks.len() > TASKS_MAX {
+            let reason = format!("{TASKS_MAX} tasks are under way already");
+            self.end(id, &Outcome::NeverStarted(reason), relay, commands);
+        } else {
+            self.pool.push_back(id);
+        }
+        Ok(())
+    }
+
+    /// A worker reports (the paper's poll).
+    pub fn on_report(&mut self, now: Duration, session: SessionId, report: &Frame) {
+        let Frame::Report { cpu, memory, running, held: _, runs_seen } = report else { return };
+        let Some(worker) = self.workers.get_mut(&session) else { return };
+        let unseen = worker.runs.saturating_sub(*runs_seen) as u32;
+        worker.poll.cpu = *cpu;
+        worker.poll.memory = *memory;
+        worker.poll.running = running + unseen;
+        if !worker.tasks.is_empty() {
+            worker.idle_since = now;
+        }
+    }
+
+    /// An attempt ended on a worker.
+    pub fn on_finished(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        (id, attempt): (TaskId, u32),
+        outcome: Parcel,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        relay.hold(session, &outcome.passages)?;
+        let current = self
+            .tasks
+            .get(&id)
+            .is_some_and(|task| task.state == State::Running(session) && task.attempt == attempt);
+        if let Some(worker) = self.workers.get_mut(&session) {
+            if current {
+                worker.tasks.remove(&id);
+            }
+            worker.poll.held = worker.tasks.len() as u32;
+            worker.idle_since = now;
+        }
+        if current {
+            self.deliver(id, outcome, relay, commands);
+        } else {
+            relay.release(&outcome.passages, commands);
+        }
+        Ok(())
+    }
+
+    /// The spawner gives a task up.
+    pub fn on_abort(&mut self, id: TaskId, relay: &mut Relay, commands: &mut Vec<Command>) {
+        match self.tasks.get(&id).map(|task| task.state) {
+            None => {}
+            Some(State::Pooled) => {
+                self.pool.retain(|pooled| *pooled != id);
+                self.end(id, &Outcome::Cancelled, relay, commands);
+            }
+            Some(State::Running(session)) => {
+                commands.push(Command::send(session, Frame::Cancel { task: id }));
+            }
+        }
+    }
+
+    /// A launch came to nothing.
+    pub fn on_launch_failed(
+        &mut self,
+        launch: u64,
+        reason: &str,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) {
+        if !self.starting.remove(&launch) {
+            return;
+        }
+        self.failed_launches += 1;
+        let hopeless = self.failed_launches >= FAILED_LAUNCHES_MAX
+            && self.workers.is_empty()
+            && self.starting.is_empty();
+        if !hopeless {
+            return;
+        }
+        self.failed_launches = 0;
+        for id in std::mem::take(&mut self.pool) {
+            let reason = format!("no worker can be started: {reason}");
+            self.end(id, &Outcome::NeverStarted(reason), relay, commands);
+        }
+    }
+
+    /// A worker is gone. What it ran goes back to the pool, or ends.
+    pub fn on_worker_gone(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        cause: &str,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(worker) = self.workers.remove(&session) else { return };
+        self.totals.workers += now.saturating_sub(worker.poll.start);
+        commands.push(Command::Stop { launch: worker.launch });
+        for id in worker.tasks.into_iter().rev() {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            if task.attempt <= task.spawn.options.retries {
+                task.state = State::Pooled;
+                self.pool.push_front(id);
+            } else {
+                self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
+            }
+        }
+    }
+
+    /// The client is gone: nobody wants the tasks any more, nor the workers (C48).
+    pub fn on_client_gone(&mut self, relay: &mut Relay, commands: &mut Vec<Command>) {
+        self.pool.clear();
+        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+            self.end(id, &Outcome::Cancelled, relay, commands);
+        }
+        let sessions: Vec<SessionId> = self.workers.keys().copied().collect();
+        for session in sessions {
+            let reason = "the client is gone".to_owned();
+            commands.push(Command::Close { session, reason });
+        }
+        for launch in std::mem::take(&mut self.starting) {
+            commands.push(Command::Stop { launch });
+        }
+    }
+
+    /// Gives tasks to workers, asks for more workers, lets idle ones go. Called after every event.
+    pub fn place(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
+        while let Some(session) = self.choose(now) {
+            let id = self.pool.pop_front().expect("a worker is chosen for a task");
+            self.run(id, session, relay, commands);
+        }
+        self.launch(commands);
+        if self.pool.is_empty() {
+            self.release_idle(now, commands);
+        }
+    }
+
+    /// The worker for the task at the head of the pool: one to which Algorithm 1 replies with a
+    /// task, the least occupied first.
+    fn choose(&self, now: Duration) -> Option<SessionId> {
+        let more_to_come = self.workers.len() + self.starting.len() < self.policy.workers_max
+            || !self.starting.is_empty();
+        let workers = self.workers.iter().filter(|(_, worker)| !worker.draining);
+        let ready = |worker: &Worker| {
+            let reply = algorithm_1(now, &worker.poll, self.pool.len(), &self.policy.thresholds);
+            reply == Reply::Task
+        };
+        match self.policy.place {
+            Place::Auto => workers
+                .filter(|(_, worker)| ready(worker))
+                .min_by_key(|(_, worker)| (worker.poll.running, worker.tasks.len()))
+                .map(|(session, _)| *session),
+            Place::Together => {
+                let (session, worker) = workers.min_by_key(|(session, _)| **session)?;
+                ready(worker).then_some(*session)
+            }
+            Place::Apart => {
+                let (session, worker) =
+                    workers.min_by_key(|(session, worker)| (worker.tasks.len(), **session))?;
+                let alone = worker.tasks.is_empty() || !more_to_come;
+                (alone && ready(worker)).then_some(*session)
+            }
+        }
+    }
+
+    fn run(
+        &mut self,
+        id: TaskId,
+        session: SessionId,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) {
+        let (Some(task), Some(worker)) = (self.tasks.get_mut(&id), self.workers.get_mut(&session))
+        else {
+            return;
+        };
+        task.attempt += 1;
+        task.state = State::Running(session);
+        worker.tasks.insert(id);
+        worker.runs += 1;
+        worker.poll.running += 1;
+        worker.poll.held = worker.tasks.len() as u32;
+        let keep = if task.spawn.options.retries > 0 { Keep::Copy } else { Keep::Nothing };
+        relay.hand_over(session, &task.spawn.arguments.passages, keep);
+        let arguments = match keep {
+            Keep::Copy => task.spawn.arguments.clone(),
+            Keep::Nothing => std::mem::take(&mut task.spawn.arguments),
+        };
+        let frame = Frame::Run {
+            task: id,
+            attempt: task.attempt,
+            name: task.spawn.name.clone(),
+            signature: task.spawn.signature,
+            timeout_ms: task.spawn.options.timeout_ms,
+            arguments,
+        };
+        commands.push(Command::send(session, frame));
+    }
+
+    /// The paper's static spawning: a slot for every task, up to the limit.
+    fn launch(&mut self, commands: &mut Vec<Command>) {
+        if self.pool.is_empty() {
+            return;
+        }
+        let able = self.workers.values().filter(|worker| !worker.draining);
+        let running: u32 = able.clone().map(|worker| worker.poll.running).sum();
+        let wanted = match self.policy.place {
+            Place::Together => 1,
+            Place::Apart => self.tasks.len(),
+            Place::Auto => workers_wanted(running as usize, self.pool.len(), self.policy.threads),
+        };
+        let there = able.count() + self.starting.len();
+        for _ in there..wanted.min(self.policy.workers_max) {
+            self.next_launch += 1;
+            self.totals.launches += 1;
+            self.starting.insert(self.next_launch);
+            commands.push(Command::Launch { launch: self.next_launch });
+        }
+    }
+
+    /// Line 12 of Algorithm 1, after a while: a local worker costs nothing while it waits.
+    fn release_idle(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        for (session, worker) in &mut self.workers {
+            let reply = algorithm_1(now, &worker.poll, 0, &self.policy.thresholds);
+            let idle = now.saturating_sub(worker.idle_since) >= self.policy.idle_timeout;
+            if reply == Reply::Shutdown && idle && worker.tasks.is_empty() && !worker.draining {
+                worker.draining = true;
+                commands.push(Command::send(*session, Frame::Shutdown {}));
+            }
+        }
+    }
+
+    /// Ends a task with an outcome that the coordinator makes itself.
+    fn end(
+        &mut self,
+        id: TaskId,
+        outcome: &Outcome<()>,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) {
+        let payload = codec::encode(outcome).expect("an outcome of texts is encoded").into();
+        let parcel = Parcel { codec: codec::CODEC, payload, passages: Vec::new() };
+        self.deliver(id, parcel, relay, commands);
+    }
+
+    fn deliver(
+        &mut self,
+        id: TaskId,
+        outcome: Parcel,
+        relay: &mut Relay,
+        commands: &mut Vec<Command>,
+    ) {
+        let Some(task) = self.tasks.remove(&id) else { return };
+        self.totals.ended += 1;
+        relay.deliver_result(task.spawn.result, outcome, commands);
+        relay.release(&task.spawn.arguments.passages, commands);
+    }
+}

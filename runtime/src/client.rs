@@ -1,0 +1,409 @@
+//! The client: the process where `main` runs, its runtime, and, unless another is named, the
+//! coordinator that it brings along.
+
+use std::cell::RefCell;
+use std::env;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use channels::node::Node;
+use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
+use coordinator::platform::{Launch, Local, Memory, Platform, Program};
+use coordinator::scheduler::Policy;
+use coordinator::server::{Config, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::entry::{self, EnvironmentError};
+use crate::metrics::machine_memory;
+use crate::{task, worker};
+
+thread_local! {
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+}
+
+/// For threads that a program starts by itself: the process's one runtime.
+static PROCESS: Mutex<Option<Here>> = Mutex::new(None);
+
+/// Which node a thread works for.
+#[derive(Clone)]
+pub(crate) struct Here {
+    pub(crate) node: Arc<Node>,
+    pub(crate) launch: Option<u64>,
+}
+
+/// From now on this thread works for a node.
+pub(crate) fn enter_thread(here: Here) {
+    HERE.with_borrow_mut(|slot| *slot = Some(here));
+}
+
+fn here() -> Option<Here> {
+    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    HERE.with_borrow(Option::clone).or_else(process)
+}
+
+/// The node that this thread works for.
+pub(crate) fn current() -> Option<Arc<Node>> {
+    here().map(|here| here.node)
+}
+
+/// The number of the worker that runs the calling task, counted from 1, or `None` in the client.
+///
+/// ```
+/// #[runtime::task]
+/// async fn where_am_i() -> Option<u64> { runtime::current_worker() }
+///
+/// #[runtime::main]
+/// async fn main() {
+///     assert_eq!(runtime::current_worker(), None);
+///     assert_eq!(runtime::spawn(where_am_i()).await.unwrap(), Some(1));
+/// }
+/// ```
+pub fn current_worker() -> Option<u64> {
+    here().and_then(|here| here.launch)
+}
+
+/// How the whole is: workers, tasks, and what was used so far. `None` outside of a runtime or when
+/// the coordinator is lost.
+///
+/// # Cancel safety
+///
+/// Nothing is lost but the answer.
+///
+/// ```
+/// #[runtime::main]
+/// async fn main() {
+///     let stats = runtime::stats().await.unwrap();
+///     assert_eq!((stats.workers, stats.pooled), (0, 0));
+/// }
+/// ```
+pub async fn stats() -> Option<Stats> {
+    let node = current()?;
+    node.inspect().await
+}
+
+/// A client: an executor for `main`, and a connection to a coordinator.
+///
+/// `#[runtime::main]` makes one; make your own to use Farspawn inside a larger program. Dropping it
+/// ends the program that it ran: its tasks are cancelled and its workers stopped.
+///
+/// ```
+/// #[runtime::task]
+/// async fn add(a: u64, b: u64) -> u64 { a + b }
+///
+/// let runtime = runtime::Runtime::builder().workers(1).in_memory().build()?;
+/// let sum = runtime.block_on(async { runtime::spawn(add(1, 2)).await });
+/// assert_eq!(sum, Ok(3));
+/// # Ok::<(), runtime::StartError>(())
+/// ```
+#[derive(Debug)]
+pub struct Runtime {
+    executor: Option<tokio::runtime::Runtime>,
+    node: Arc<Node>,
+    connection: Option<Connection>,
+    embedded: Option<Embedded>,
+}
+
+/// The coordinator inside this process.
+#[derive(Debug)]
+struct Embedded {
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
+}
+
+/// Why a runtime cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No thread or socket can be had.
+    #[error("the runtime cannot start: {0}")]
+    Io(#[from] io::Error),
+    /// The coordinator is not there, or said no.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The environment says something that cannot be.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+}
+
+/// Where the client's own workers run.
+#[derive(Clone, Debug)]
+enum Workers {
+    Processes(Option<Program>),
+    Threads,
+}
+
+/// Settings of a [`Runtime`]. Each has a default that suits a first run.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    pub(crate) coordinator: Option<(String, Secret)>,
+    pub(crate) workers_max: usize,
+    pub(crate) threads: usize,
+    pub(crate) place: Place,
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) lease: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) environment: Result<(), EnvironmentError>,
+    workers: Workers,
+}
+
+impl Runtime {
+    /// Settings to start from: as many workers as this machine has cores, each a process of this
+    /// program with as many threads.
+    pub fn builder() -> Builder {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        Builder {
+            coordinator: None,
+            workers_max: cores,
+            threads: cores,
+            place: Place::Auto,
+            memory_bytes: None,
+            lease: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            environment: Ok(()),
+            workers: Workers::Processes(None),
+        }
+    }
+
+    /// Runs a future; tasks may be spawned in it.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let before = HERE.with_borrow_mut(|slot| slot.replace(self.here()));
+        let _restored = Restored(before);
+        self.executor.as_ref().expect("it is there until the drop").block_on(future)
+    }
+
+    fn here(&self) -> Here {
+        Here { node: self.node.clone(), launch: None }
+    }
+}
+
+/// Puts back what a thread worked for.
+struct Restored(Option<Here>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        HERE.with_borrow_mut(|slot| *slot = self.0.take());
+    }
+}
+
+impl Drop for Runtime {
+    /// `main` has returned: nobody waits for tasks any more (C48).
+    fn drop(&mut self) {
+        if let Some(executor) = self.executor.take() {
+            executor.shutdown_background();
+        }
+        let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+        if process.as_ref().is_some_and(|here| Arc::ptr_eq(&here.node, &self.node)) {
+            *process = None;
+        }
+        drop(process);
+        if let Some(mut connection) = self.connection.take() {
+            self.node.push(Frame::Goodbye {});
+            connection.wait();
+        }
+        if let Some(Embedded { stop, thread }) = self.embedded.take() {
+            stop.send(()).ok();
+            thread.join().ok();
+        }
+    }
+}
+
+impl Builder {
+    /// At most so many workers at once. They are started when tasks call for them.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers_max = workers.max(1);
+        self
+    }
+
+    /// Threads of each worker. By the paper's rule one of them is reserved, so n - 1 tasks, but at
+    /// least one, compute at a time; tasks that wait on channels do not count.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// Where tasks go; by default the scheduler decides.
+    pub fn place(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// Memory of each worker in bytes; a worker above 90 % of it gets no more tasks. By default an
+    /// equal share of the machine's.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory_bytes = Some(bytes.max(1));
+        self
+    }
+
+    /// Silence after which a node counts as lost; ten seconds by default.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_millis(10));
+        self
+    }
+
+    /// How long a worker without tasks is kept; ten seconds by default.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
+        self
+    }
+
+    /// Workers are threads of this process, for tests and debuggers. They speak to the coordinator
+    /// as processes do, through sockets, and nothing is shared but the process.
+    pub fn in_memory(mut self) -> Self {
+        self.workers = Workers::Threads;
+        self
+    }
+
+    /// Workers run this program instead of the current one. It must have the same tasks, and call
+    /// [`serve_if_worker`](crate::serve_if_worker).
+    pub fn worker_program(mut self, program: Program) -> Self {
+        self.workers = Workers::Processes(Some(program));
+        self
+    }
+
+    /// Uses a coordinator that runs elsewhere, by its address `ws://HOST:PORT` and the key that it
+    /// was started with.
+    pub fn coordinator(mut self, address: impl Into<String>, key: Secret) -> Self {
+        self.coordinator = Some((address.into(), key));
+        self
+    }
+
+    /// Takes the `FARSPAWN_…` variables into account; what they say wins. The README lists them.
+    pub fn from_environment(mut self) -> Self {
+        self.environment = entry::apply_environment(&mut self, |name| env::var(name).ok());
+        self
+    }
+
+    /// Starts the runtime.
+    pub fn build(self) -> Result<Runtime, StartError> {
+        self.environment.clone()?;
+        let (address, key, embedded) = match &self.coordinator {
+            Some((address, key)) => (address.clone(), key.clone(), None),
+            None => self.embed()?,
+        };
+        let bell = Bell::default();
+        let ring = bell.clone();
+        let node = Node::new(move || ring.ring());
+        let hello = Frame::Hello {
+            version: PROTOCOL_VERSION,
+            build: task::build(),
+            role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
+            secret: key,
+        };
+        let connection = Connection::open(&address, hello, node.clone(), bell, Arc::new(Idle))?;
+        tracing::debug!("connected to {address}, lease {:?}", connection.lease);
+        let here = Here { node: node.clone(), launch: None };
+        let executor = tokio::runtime::Builder::new_multi_thread()
+            .on_thread_start(move || enter_thread(here.clone()))
+            .enable_all()
+            .build()?;
+        let (executor, connection) = (Some(executor), Some(connection));
+        Ok(Runtime { executor, node, connection, embedded })
+    }
+
+    /// What the macros do: start, run, end. A runtime that cannot start ends the process, with the
+    /// reason and status 70.
+    pub fn enter<F: Future>(self, future: F) -> F::Output {
+        let threads = matches!(self.workers, Workers::Threads);
+        match self.build() {
+            Ok(runtime) => {
+                if !threads {
+                    let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+                    *process = Some(runtime.here());
+                }
+                runtime.block_on(future)
+            }
+            Err(error) => {
+                eprintln!("farspawn: {error}");
+                std::process::exit(entry::EXIT_UNAVAILABLE)
+            }
+        }
+    }
+
+    /// Starts a coordinator in this process, on loopback, with a key that nobody else knows.
+    fn embed(&self) -> io::Result<(String, Secret, Option<Embedded>)> {
+        let key = Secret::random();
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = format!("ws://{}", listener.local_addr()?);
+        let policy = Policy {
+            workers_max: self.workers_max,
+            threads: self.threads as u32,
+            idle_timeout: self.idle_timeout,
+            place: self.place,
+            ..Policy::default()
+        };
+        let settings = coordinator::Settings { policy, lease: self.lease };
+        let config = Config { settings, client_secret: key.clone() };
+        let platform = self.platform()?;
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (stop, stopped) = oneshot::channel();
+        let run = move || {
+            let served = executor.block_on(async {
+                serve(TcpListener::from_std(listener)?, config, platform, stopped).await
+            });
+            match served {
+                Ok(totals) => tracing::debug!("the coordinator ended: {totals:?}"),
+                Err(error) => tracing::error!("the coordinator failed: {error}"),
+            }
+        };
+        let thread = thread::Builder::new().name("farspawn-coordinator".to_owned()).spawn(run)?;
+        Ok((address, key, Some(Embedded { stop, thread })))
+    }
+
+    fn platform(&self) -> io::Result<Box<dyn Platform>> {
+        let share = machine_memory() / (self.workers_max as u64 + 1);
+        let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
+        Ok(match &self.workers {
+            Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
+                let settings = worker::Settings {
+                    coordinator: launch.coordinator,
+                    launch: launch.number,
+                    secret: launch.secret,
+                    threads,
+                    memory_bytes,
+                };
+                match worker::serve(&settings) {
+                    Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
+                    Err(error) => tracing::warn!("worker {}: {error}", settings.launch),
+                }
+            })),
+            Workers::Processes(program) => {
+                let mut program = match program {
+                    Some(program) => program.clone(),
+                    None => Program {
+                        path: env::current_exe()?,
+                        arguments: env::args_os().skip(1).collect(),
+                        environment: Vec::new(),
+                    },
+                };
+                let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
+                let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
+                program.environment.extend([threads, bytes]);
+                Box::new(Local::new(program))
+            }
+        })
+    }
+}
+
+/// A client gets no frames but the answers to its own operations.
+struct Idle;
+
+impl Owner for Idle {
+    fn on_frame(&self, frame: Frame) {
+        tracing::warn!("a frame that is not for clients came: {frame}");
+    }
+
+    fn on_tick(&self) {}
+}
+
+impl fmt::Debug for Here {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Here(launch {:?})", self.launch)
+    }
+}

@@ -1,0 +1,344 @@
+//! A worker: it runs the tasks that the coordinator gives it.
+//!
+//! A task given is *held*; while it occupies a thread it is *running*; while it waits on a channel,
+//! a timer or a socket it is not. The worker reports when a thread has become free, and every tick.
+//!
+//! When the connection is lost the worker ends at once: the coordinator has fenced it or will, and
+//! nothing that it did from here on would be seen. As a process it exits; inside a process its
+//! executor is shut down.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use channels::blocking::{self, Wait};
+use channels::id::TaskId;
+use channels::node::Node;
+use channels::outcome::Outcome;
+use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret};
+use futures::future::{AbortHandle, Abortable, Aborted};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::client;
+use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::metrics::Meter;
+use crate::task::{self, Kind, Task, pack_outcome};
+
+/// Threads for tasks that block; each holds one while it runs or waits.
+const BLOCKING_THREADS_MAX: usize = 16_384;
+
+/// What a worker is told at the start.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) coordinator: String,
+    pub(crate) launch: u64,
+    pub(crate) secret: Secret,
+    pub(crate) threads: usize,
+    pub(crate) memory_bytes: u64,
+}
+
+/// A worker's whole life: returns why its connection ended.
+pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
+    let bell = Bell::default();
+    let ring = bell.clone();
+    let node = Node::new(move || ring.ring());
+    let executor = executor(settings, &node).map_err(|error| ConnectError::Unreachable {
+        address: settings.coordinator.clone(),
+        cause: error.to_string(),
+    })?;
+    let worker = Arc::new_cyclic(|this| Worker {
+        this: this.clone(),
+        node: node.clone(),
+        executor: executor.handle().clone(),
+        held: Mutex::default(),
+        gauge: Gauge::new(settings.threads),
+        meter: Meter::new(settings.threads, settings.memory_bytes),
+    });
+    let hello = Frame::Hello {
+        version: PROTOCOL_VERSION,
+        build: task::build(),
+        role: Role::Worker {
+            launch: settings.launch,
+            threads: settings.threads as u32,
+            memory_bytes: settings.memory_bytes,
+            process: std::process::id(),
+        },
+        secret: settings.secret.clone(),
+    };
+    let mut connection = Connection::open(&settings.coordinator, hello, node, bell, worker)?;
+    let cause = connection.wait();
+    executor.shutdown_background();
+    Ok(cause)
+}
+
+fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
+    let here = client::Here { node: node.clone(), launch: Some(settings.launch) };
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads.max(1))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("farspawn-task")
+        .on_thread_start(move || client::enter_thread(here.clone()))
+        .enable_all()
+        .build()
+}
+
+struct Worker {
+    this: Weak<Self>,
+    node: Arc<Node>,
+    executor: Handle,
+    held: Mutex<Held>,
+    gauge: Gauge,
+    meter: Meter,
+}
+
+/// One run of a task.
+type Attempt = (TaskId, u32);
+
+/// The attempts that have not ended, and whether more will come.
+#[derive(Default)]
+struct Held {
+    attempts: BTreeMap<Attempt, Grip>,
+    draining: bool,
+}
+
+/// How an attempt can be stopped.
+struct Grip {
+    kind: Kind,
+    abort: AbortHandle,
+    /// What to say of it once it has stopped.
+    verdict: Outcome<()>,
+    timer: Option<tokio::task::AbortHandle>,
+}
+
+impl Owner for Worker {
+    fn on_frame(&self, frame: Frame) {
+        match frame {
+            Frame::Run { task, attempt, name, signature, timeout_ms, arguments } => {
+                self.gauge.runs.fetch_add(1, Relaxed);
+                match task::find(&name, signature) {
+                    Ok(found) => self.run((task, attempt), found, timeout_ms, arguments),
+                    Err(reason) => self.refuse((task, attempt), &arguments, reason),
+                }
+            }
+            Frame::Cancel { task } => {
+                let attempt = self.held().attempts.keys().find(|(id, _)| *id == task).copied();
+                if let Some(attempt) = attempt {
+                    self.stop(attempt, Outcome::Cancelled);
+                }
+            }
+            Frame::Shutdown {} => {
+                let mut held = self.held();
+                held.draining = true;
+                self.leave_if_done(&held);
+            }
+            other => tracing::warn!("a frame that is not for workers came: {other}"),
+        }
+    }
+
+    fn on_tick(&self) {
+        if !self.held().attempts.is_empty() || self.gauge.has_changed() {
+            self.report();
+        }
+    }
+}
+
+impl Worker {
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, attempt: Attempt, task: &'static Task, timeout_ms: u64, arguments: Parcel) {
+        let Some(this) = self.this.upgrade() else { return };
+        let (abort, aborted) = AbortHandle::new_pair();
+        let timer = (timeout_ms > 0).then(|| {
+            let this = this.clone();
+            let timer = async move {
+                tokio::time::sleep(Duration::from_millis(timeout_ms)).await;
+                this.stop(attempt, Outcome::DeadlineExceeded(timeout_ms));
+            };
+            self.executor.spawn(timer).abort_handle()
+        });
+        let grip = Grip { kind: task.kind, abort, verdict: Outcome::Cancelled, timer };
+        self.held().attempts.insert(attempt, grip);
+        self.gauge.occupy();
+        let begun = Instant::now();
+        let started = Abortable::new((task.start)(self.node.clone(), arguments), aborted);
+        match task.kind {
+            Kind::Async => {
+                let seat = Seat::Taken;
+                let inner = started;
+                self.executor.spawn(async move {
+                    let ended = Seated { worker: &this, seat, inner }.await;
+                    this.on_ended(attempt, ended, begun.elapsed());
+                });
+            }
+            Kind::Thread => {
+                self.executor.spawn_blocking(move || {
+                    let watched = this.clone();
+                    blocking::observe_with(move |wait| watched.on_wait(wait));
+                    let ended = blocking::wait_for(started);
+                    blocking::observe_with(|_| {});
+                    this.gauge.vacate();
+                    this.on_ended(attempt, ended, begun.elapsed());
+                });
+            }
+        }
+    }
+
+    /// Stops an attempt at its next await. One on a thread of its own might never come to one, so
+    /// its outcome is told at once, and whatever it does later is its own affair.
+    fn stop(&self, attempt: Attempt, verdict: Outcome<()>) {
+        let mut held = self.held();
+        let Some(grip) = held.attempts.get_mut(&attempt) else { return };
+        grip.abort.abort();
+        match grip.kind {
+            Kind::Async => grip.verdict = verdict,
+            Kind::Thread => {
+                drop(held);
+                let outcome = pack_outcome(&self.node, verdict);
+                self.finish(attempt, outcome, Duration::ZERO);
+            }
+        }
+    }
+
+    fn on_ended(&self, attempt: Attempt, ended: Result<Parcel, Aborted>, elapsed: Duration) {
+        let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
+        let Some(verdict) = verdict else { return self.report_if_free() };
+        let outcome = ended.unwrap_or_else(|Aborted| pack_outcome(&self.node, verdict));
+        self.finish(attempt, outcome, elapsed);
+    }
+
+    fn finish(&self, attempt: Attempt, outcome: Parcel, elapsed: Duration) {
+        let mut held = self.held();
+        if let Some(timer) = held.attempts.remove(&attempt).and_then(|grip| grip.timer) {
+            timer.abort();
+        }
+        let (task, attempt) = attempt;
+        let elapsed_us = elapsed.as_micros() as u64;
+        self.node.push(Frame::Finished { task, attempt, outcome, elapsed_us });
+        self.leave_if_done(&held);
+        drop(held);
+        self.report_if_free();
+    }
+
+    /// A task that this program does not know: its handles go back, and its spawner hears why.
+    fn refuse(&self, attempt: Attempt, arguments: &Parcel, reason: String) {
+        arguments.passages.iter().for_each(|passage| self.node.give_back(*passage));
+        let outcome = pack_outcome(&self.node, Outcome::<()>::NeverStarted(reason));
+        self.finish(attempt, outcome, Duration::ZERO);
+    }
+
+    fn leave_if_done(&self, held: &Held) {
+        if held.draining && held.attempts.is_empty() {
+            self.node.push(Frame::Goodbye {});
+        }
+    }
+
+    fn on_wait(&self, wait: Wait) {
+        match wait {
+            Wait::Resumed => self.gauge.occupy(),
+            Wait::Parked => {
+                self.gauge.vacate();
+                self.report_if_free();
+            }
+        }
+    }
+
+    /// Reports when the coordinator takes this worker for fuller than it is.
+    fn report_if_free(&self) {
+        if self.gauge.has_news() {
+            self.report();
+        }
+    }
+
+    fn report(&self) {
+        let (running, runs_seen) = self.gauge.read();
+        let (cpu, memory) = self.meter.read();
+        let held = self.held().attempts.len() as u32;
+        self.node.push(Frame::Report { cpu, memory, running, held, runs_seen });
+    }
+}
+
+/// How many tasks occupy a thread, and what the coordinator was told of it.
+struct Gauge {
+    slots: u32,
+    running: AtomicU32,
+    runs: AtomicU64,
+    told_running: AtomicU32,
+    told_runs: AtomicU64,
+}
+
+impl Gauge {
+    fn new(threads: usize) -> Self {
+        Self {
+            slots: coordinator::placement::slots(threads as u32),
+            running: AtomicU32::new(0),
+            runs: AtomicU64::new(0),
+            told_running: AtomicU32::new(0),
+            told_runs: AtomicU64::new(0),
+        }
+    }
+
+    fn occupy(&self) {
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    fn vacate(&self) {
+        self.running.fetch_sub(1, Relaxed);
+    }
+
+    fn has_news(&self) -> bool {
+        let full_by_last_word = self.told_running.load(Relaxed) >= self.slots
+            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed);
+        full_by_last_word && self.running.load(Relaxed) < self.slots
+    }
+
+    fn has_changed(&self) -> bool {
+        self.told_running.load(Relaxed) != self.running.load(Relaxed)
+            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed)
+    }
+
+    fn read(&self) -> (u32, u64) {
+        let (running, runs) = (self.running.load(Relaxed), self.runs.load(Relaxed));
+        self.told_running.store(running, Relaxed);
+        self.told_runs.store(runs, Relaxed);
+        (running, runs)
+    }
+}
+
+/// Counts a task as running from its start to its first wait, and then while it is polled.
+struct Seated<'a, F> {
+    worker: &'a Worker,
+    seat: Seat,
+    inner: F,
+}
+
+/// Whether a task occupies a thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seat {
+    Taken,
+    Free,
+}
+
+impl<F: Future + Unpin> Future for Seated<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if self.seat == Seat::Free {
+            self.worker.gauge.occupy();
+            self.seat = Seat::Taken;
+        }
+        let polled = Pin::new(&mut self.inner).poll(context);
+        self.worker.gauge.vacate();
+        self.seat = Seat::Free;
+        if polled.is_pending() {
+            self.worker.report_if_free();
+        }
+        polled
+    }
+}
