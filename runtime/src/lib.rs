@@ -123,7 +123,7 @@ pub use macros::test;
 pub mod __private {
     use std::sync::Arc;
 
-    pub use crate::task::{BoxFuture, Kind, Registered, Started, Task, call, start};
+    pub use crate::task::{BoxFuture, Ended, Kind, Registered, Started, Task, call, start};
     pub use channels::wire::Parcel;
     pub use inventory::submit;
 

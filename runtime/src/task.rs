@@ -21,7 +21,16 @@ use futures::FutureExt;
 pub type BoxFuture<R> = Pin<Box<dyn Future<Output = R> + Send>>;
 
 /// An attempt under way. It never panics: its outcome tells of a panic of the user's function.
-pub type Started = BoxFuture<Parcel>;
+pub type Started = BoxFuture<Ended>;
+
+/// An attempt that has ended.
+pub struct Ended {
+    /// The encoded outcome.
+    pub(crate) outcome: Parcel,
+    /// The result itself: handles in it must not be dropped before the outcome has left, or the
+    /// coordinator would take them for gone.
+    pub(crate) kept: Box<dyn Any + Send>,
+}
 
 /// How a task's function is run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,13 +117,20 @@ pub fn start<A: Message, R: Message>(
     Box::pin(async move {
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
         let outcome = ended.unwrap_or_else(|panic| Outcome::Panicked(panic_text(&*panic)));
-        pack_outcome(&node, outcome)
+        Ended::new(&node, outcome)
     })
 }
 
+impl Ended {
+    pub(crate) fn new<R: Message>(node: &Arc<Node>, outcome: Outcome<R>) -> Self {
+        let packed = pack_outcome(node, &outcome);
+        Self { outcome: packed, kept: Box::new(outcome) }
+    }
+}
+
 /// Encodes an outcome. A result that cannot be encoded is the function's fault, like a panic.
-pub(crate) fn pack_outcome<R: Message>(node: &Arc<Node>, outcome: Outcome<R>) -> Parcel {
-    transfer::pack(node, &outcome).unwrap_or_else(|error| {
+fn pack_outcome<R: Message>(node: &Arc<Node>, outcome: &Outcome<R>) -> Parcel {
+    transfer::pack(node, outcome).unwrap_or_else(|error| {
         let text = format!("its result cannot be sent: {error}");
         let payload = codec::encode(&Outcome::<()>::Panicked(text)).unwrap_or_default();
         Parcel { codec: CODEC, payload: payload.into(), passages: Vec::new() }

@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::client;
 use crate::connection::{Bell, ConnectError, Connection, Owner};
 use crate::metrics::Meter;
-use crate::task::{self, Kind, Task, pack_outcome};
+use crate::task::{self, Ended, Kind, Task};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
 const BLOCKING_THREADS_MAX: usize = 16_384;
@@ -200,37 +200,39 @@ impl Worker {
             Kind::Async => grip.verdict = verdict,
             Kind::Thread => {
                 drop(held);
-                let outcome = pack_outcome(&self.node, verdict);
-                self.finish(attempt, outcome, Duration::ZERO);
+                self.finish(attempt, Ended::new(&self.node, verdict), Duration::ZERO);
             }
         }
     }
 
-    fn on_ended(&self, attempt: Attempt, ended: Result<Parcel, Aborted>, elapsed: Duration) {
+    fn on_ended(&self, attempt: Attempt, ended: Result<Ended, Aborted>, elapsed: Duration) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
+        // Already told: the result is dropped, and its handles with it.
         let Some(verdict) = verdict else { return self.report_if_free() };
-        let outcome = ended.unwrap_or_else(|Aborted| pack_outcome(&self.node, verdict));
-        self.finish(attempt, outcome, elapsed);
+        let ended = ended.unwrap_or_else(|Aborted| Ended::new(&self.node, verdict));
+        self.finish(attempt, ended, elapsed);
     }
 
-    fn finish(&self, attempt: Attempt, outcome: Parcel, elapsed: Duration) {
+    fn finish(&self, attempt: Attempt, ended: Ended, elapsed: Duration) {
         let mut held = self.held();
         if let Some(timer) = held.attempts.remove(&attempt).and_then(|grip| grip.timer) {
             timer.abort();
         }
         let (task, attempt) = attempt;
         let elapsed_us = elapsed.as_micros() as u64;
+        let Ended { outcome, kept } = ended;
         self.node.push(Frame::Finished { task, attempt, outcome, elapsed_us });
         self.leave_if_done(&held);
         drop(held);
+        drop(kept);
         self.report_if_free();
     }
 
     /// A task that this program does not know: its handles go back, and its spawner hears why.
     fn refuse(&self, attempt: Attempt, arguments: &Parcel, reason: String) {
         arguments.passages.iter().for_each(|passage| self.node.give_back(*passage));
-        let outcome = pack_outcome(&self.node, Outcome::<()>::NeverStarted(reason));
-        self.finish(attempt, outcome, Duration::ZERO);
+        let ended = Ended::new(&self.node, Outcome::<()>::NeverStarted(reason));
+        self.finish(attempt, ended, Duration::ZERO);
     }
 
     fn leave_if_done(&self, held: &Held) {

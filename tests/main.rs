@@ -1,0 +1,14 @@
+//! All tests that need more than one crate. They are one program: one link, and one "test" that its
+//! worker processes run.
+
+mod cluster;
+mod failure;
+mod message;
+mod migration;
+mod spawn;
+
+/// What a worker process of these tests runs. In an ordinary run it does nothing.
+#[test]
+fn worker_process() {
+    runtime::serve_if_worker();
+}
