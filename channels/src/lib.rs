@@ -20,7 +20,7 @@
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
 //! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities. [`outcome`]: how a task ended.
-//! - [`blocking`]: waiting on a thread.
+//! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel.
 //!
 //! # Architecture invariants
 //!
@@ -40,6 +40,7 @@ mod operation;
 pub mod outcome;
 pub mod sequence;
 pub mod transfer;
+pub mod waiting;
 pub mod wire;
 
 pub use handle::{Message, Path, Receiver, Sender, channel};

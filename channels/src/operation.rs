@@ -18,6 +18,7 @@ use crate::line::Place;
 use crate::location::{Core, Location, Relayed, Stand, Wakes};
 use crate::node::{Conclusion, Node};
 use crate::transfer;
+use crate::waiting;
 use crate::wire::{End, Frame};
 
 /// Why a send failed. It holds the value, which was not and will not be delivered.
@@ -192,14 +193,15 @@ impl<T: Message> Future for Sending<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match mem::replace(&mut self.step, SendStep::Done) {
+        let polled = match mem::replace(&mut self.step, SendStep::Done) {
             SendStep::New(value) => self.start(value, context.waker()),
             SendStep::Parked(place) => self.look(place, context.waker()),
             SendStep::Remote { node, channel, operation, value } => {
                 self.ask(node, channel, operation, value, context.waker())
             }
             SendStep::Done => panic!("a send was polled after it had ended"),
-        }
+        };
+        noted(polled)
     }
 }
 
@@ -346,14 +348,15 @@ impl<T: Message> Future for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match mem::replace(&mut self.step, ReceiveStep::Done) {
+        let polled = match mem::replace(&mut self.step, ReceiveStep::Done) {
             ReceiveStep::New => self.start(context.waker()),
             ReceiveStep::Parked(place) => self.look(place, context.waker()),
             ReceiveStep::Remote { node, channel, operation } => {
                 self.ask(node, channel, operation, context.waker())
             }
             ReceiveStep::Done => panic!("a receive was polled after it had ended"),
-        }
+        };
+        noted(polled)
     }
 }
 
@@ -425,17 +428,25 @@ impl<T: Message> Future for Closing<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some((node, operation)) = self.remote.take() else {
-            return self.start(context.waker());
+            return noted(self.start(context.waker()));
         };
         match node.poll(operation, context.waker()) {
             Poll::Ready(Conclusion::Closed { first: true }) => Poll::Ready(Ok(())),
             Poll::Ready(_) => Poll::Ready(Err(AlreadyClosed)),
             Poll::Pending => {
                 self.remote = Some((node, operation));
-                Poll::Pending
+                noted(Poll::Pending)
             }
         }
     }
+}
+
+/// Notes that a task waits on a channel, if it does.
+fn noted<R>(polled: Poll<R>) -> Poll<R> {
+    if polled.is_pending() {
+        waiting::note();
+    }
+    polled
 }
 
 fn channel_of<T>(core: &Core<T>) -> ChannelId {

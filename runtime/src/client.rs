@@ -227,6 +227,11 @@ impl Builder {
         self
     }
 
+    /// Threads that each worker will have.
+    pub fn worker_threads(&self) -> usize {
+        self.threads
+    }
+
     /// Where tasks go; by default the scheduler decides.
     pub fn place(mut self, place: Place) -> Self {
         self.place = place;

@@ -41,7 +41,8 @@
 //! # Modules
 //!
 //! - `task`: the table of tasks, and [`Call`]. `spawn`: [`spawn`](spawn()) and [`JoinHandle`].
-//! - `worker`: runs tasks. `metrics`: how busy the process is.
+//! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `metrics`: how busy
+//!   the process is.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the WebSocket.
 
@@ -49,6 +50,7 @@ mod client;
 mod connection;
 mod entry;
 mod metrics;
+mod occupancy;
 mod spawn;
 mod task;
 mod worker;

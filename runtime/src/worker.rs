@@ -1,21 +1,16 @@
 //! A worker: it runs the tasks that the coordinator gives it.
 //!
-//! A task given is *held*; while it occupies a thread it is *running*; while it waits on a channel,
-//! a timer or a socket it is not. The worker reports when a thread has become free, and every tick.
+//! A task given is *held*; while it occupies a thread it is *running* (see `occupancy.rs`). The
+//! worker reports when a thread has become free, and every tick.
 //!
 //! When the connection is lost the worker ends at once: the coordinator has fenced it or will, and
 //! nothing that it did from here on would be seen. As a process it exits; inside a process its
 //! executor is shut down.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use channels::blocking::{self, Wait};
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
@@ -27,6 +22,7 @@ use tokio::time::Instant;
 use crate::client;
 use crate::connection::{Bell, ConnectError, Connection, Owner};
 use crate::metrics::Meter;
+use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
@@ -56,7 +52,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         node: node.clone(),
         executor: executor.handle().clone(),
         held: Mutex::default(),
-        gauge: Gauge::new(settings.threads),
+        gauge: Arc::new(Gauge::new(settings.threads)),
         meter: Meter::new(settings.threads, settings.memory_bytes),
     });
     let hello = Frame::Hello {
@@ -92,7 +88,7 @@ struct Worker {
     node: Arc<Node>,
     executor: Handle,
     held: Mutex<Held>,
-    gauge: Gauge,
+    gauge: Arc<Gauge>,
     meter: Meter,
 }
 
@@ -113,13 +109,14 @@ struct Grip {
     /// What to say of it once it has stopped.
     verdict: Outcome<()>,
     timer: Option<tokio::task::AbortHandle>,
+    seat: Arc<Seat>,
 }
 
 impl Owner for Worker {
     fn on_frame(&self, frame: Frame) {
         match frame {
             Frame::Run { task, attempt, name, signature, timeout_ms, arguments } => {
-                self.gauge.runs.fetch_add(1, Relaxed);
+                self.gauge.on_run();
                 match task::find(&name, signature) {
                     Ok(found) => self.run((task, attempt), found, timeout_ms, arguments),
                     Err(reason) => self.refuse((task, attempt), &arguments, reason),
@@ -141,6 +138,7 @@ impl Owner for Worker {
     }
 
     fn on_tick(&self) {
+        self.held().attempts.values().for_each(|grip| grip.seat.age());
         if !self.held().attempts.is_empty() || self.gauge.has_changed() {
             self.report();
         }
@@ -163,30 +161,24 @@ impl Worker {
             };
             self.executor.spawn(timer).abort_handle()
         });
-        let grip = Grip { kind: task.kind, abort, verdict: Outcome::Cancelled, timer };
+        let seat = Arc::new(Seat::take(self.gauge.clone()));
+        let verdict = Outcome::Cancelled;
+        let grip = Grip { kind: task.kind, abort, verdict, timer, seat: seat.clone() };
         self.held().attempts.insert(attempt, grip);
-        self.gauge.occupy();
         let begun = Instant::now();
         let started = Abortable::new((task.start)(self.node.clone(), arguments), aborted);
+        let free = this.clone();
+        let seated = Seated::new(seat, started, move || free.report_if_free());
+        let handle = &self.executor;
         match task.kind {
-            Kind::Async => {
-                let seat = Seat::Taken;
-                let inner = started;
-                self.executor.spawn(async move {
-                    let ended = Seated { worker: &this, seat, inner }.await;
-                    this.on_ended(attempt, ended, begun.elapsed());
-                });
-            }
-            Kind::Thread => {
-                self.executor.spawn_blocking(move || {
-                    let watched = this.clone();
-                    blocking::observe_with(move |wait| watched.on_wait(wait));
-                    let ended = blocking::wait_for(started);
-                    blocking::observe_with(|_| {});
-                    this.gauge.vacate();
-                    this.on_ended(attempt, ended, begun.elapsed());
-                });
-            }
+            Kind::Async => drop(handle.spawn(async move {
+                let ended = seated.await;
+                this.on_ended(attempt, ended, begun.elapsed());
+            })),
+            Kind::Thread => drop(handle.spawn_blocking(move || {
+                let ended = seated.on_this_thread();
+                this.on_ended(attempt, ended, begun.elapsed());
+            })),
         }
     }
 
@@ -241,16 +233,6 @@ impl Worker {
         }
     }
 
-    fn on_wait(&self, wait: Wait) {
-        match wait {
-            Wait::Resumed => self.gauge.occupy(),
-            Wait::Parked => {
-                self.gauge.vacate();
-                self.report_if_free();
-            }
-        }
-    }
-
     /// Reports when the coordinator takes this worker for fuller than it is.
     fn report_if_free(&self) {
         if self.gauge.has_news() {
@@ -259,88 +241,9 @@ impl Worker {
     }
 
     fn report(&self) {
-        let (running, runs_seen) = self.gauge.read();
+        let (running, runs_seen) = self.gauge.tell();
         let (cpu, memory) = self.meter.read();
         let held = self.held().attempts.len() as u32;
         self.node.push(Frame::Report { cpu, memory, running, held, runs_seen });
-    }
-}
-
-/// How many tasks occupy a thread, and what the coordinator was told of it.
-struct Gauge {
-    slots: u32,
-    running: AtomicU32,
-    runs: AtomicU64,
-    told_running: AtomicU32,
-    told_runs: AtomicU64,
-}
-
-impl Gauge {
-    fn new(threads: usize) -> Self {
-        Self {
-            slots: coordinator::placement::slots(threads as u32),
-            running: AtomicU32::new(0),
-            runs: AtomicU64::new(0),
-            told_running: AtomicU32::new(0),
-            told_runs: AtomicU64::new(0),
-        }
-    }
-
-    fn occupy(&self) {
-        self.running.fetch_add(1, Relaxed);
-    }
-
-    fn vacate(&self) {
-        self.running.fetch_sub(1, Relaxed);
-    }
-
-    fn has_news(&self) -> bool {
-        let full_by_last_word = self.told_running.load(Relaxed) >= self.slots
-            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed);
-        full_by_last_word && self.running.load(Relaxed) < self.slots
-    }
-
-    fn has_changed(&self) -> bool {
-        self.told_running.load(Relaxed) != self.running.load(Relaxed)
-            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed)
-    }
-
-    fn read(&self) -> (u32, u64) {
-        let (running, runs) = (self.running.load(Relaxed), self.runs.load(Relaxed));
-        self.told_running.store(running, Relaxed);
-        self.told_runs.store(runs, Relaxed);
-        (running, runs)
-    }
-}
-
-/// Counts a task as running from its start to its first wait, and then while it is polled.
-struct Seated<'a, F> {
-    worker: &'a Worker,
-    seat: Seat,
-    inner: F,
-}
-
-/// Whether a task occupies a thread.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Seat {
-    Taken,
-    Free,
-}
-
-impl<F: Future + Unpin> Future for Seated<'_, F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if self.seat == Seat::Free {
-            self.worker.gauge.occupy();
-            self.seat = Seat::Taken;
-        }
-        let polled = Pin::new(&mut self.inner).poll(context);
-        self.worker.gauge.vacate();
-        self.seat = Seat::Free;
-        if polled.is_pending() {
-            self.worker.report_if_free();
-        }
-        polled
     }
 }

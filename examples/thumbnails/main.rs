@@ -1,0 +1,162 @@
+//! Thumbnails of real photographs, made by tasks on several workers that are joined by channels.
+//!
+//! ```text
+//! cargo run --release --example thumbnails
+//! cargo run --release --example thumbnails -- --input ~/Pictures --gallery sheet.png
+//! ```
+//!
+//! - `pipeline`: the three kinds of task, and the client's part. Start here.
+//! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
+//! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
+//!   sheet. `store`: a folder, or S3.
+
+mod flags;
+mod gallery;
+mod photograph;
+mod picture;
+mod pipeline;
+mod progress;
+mod report;
+mod store;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use bytes::Bytes;
+use clap::Parser;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use runtime::{Runtime, channel, spawn, task};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+use flags::Flags;
+use photograph::{Shot, photograph};
+use picture::Bounds;
+use pipeline::{Job, Row};
+use report::Report;
+use store::Location;
+
+/// Some photo has no thumbnail.
+const EXIT_INCOMPLETE: u8 = 1;
+/// The job could not run at all.
+const EXIT_UNAVAILABLE: u8 = 70;
+
+fn main() -> ExitCode {
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    logs.with_env_filter(EnvFilter::from_default_env()).init();
+    runtime::serve_if_worker();
+    let flags = Flags::parse();
+    match run(&flags) {
+        Ok(report) => {
+            if flags.json {
+                println!("{}", serde_json::to_string_pretty(&report).expect("it is plain data"));
+            } else {
+                print!("{report}");
+            }
+            ExitCode::from(if report.is_complete() { 0 } else { EXIT_INCOMPLETE })
+        }
+        Err(error) => {
+            eprintln!("thumbnails: {error:#}");
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
+}
+
+fn run(flags: &Flags) -> anyhow::Result<Report> {
+    let mut builder = Runtime::builder();
+    if let Some(workers) = flags.workers {
+        builder = builder.workers(workers);
+    }
+    if let Some(place) = flags.place {
+        builder = builder.place(place.into());
+    }
+    let builder = builder.from_environment();
+    let threads = builder.worker_threads();
+    let runtime = builder.build()?;
+    runtime.block_on(async {
+        let job = flags.job()?;
+        if flags.makes_photographs() {
+            let made = take_photographs(&job.source, job.count, flags.photo_size).await;
+            made.context("the photographs to work on cannot be made")?;
+        }
+        let done = thumbnails(&job, threads).await?;
+        if !flags.json {
+            eprintln!("thumbnails are in {}", job.target);
+        }
+        if let Some(file) = &flags.gallery {
+            let sheet = sheet(&job, &done.1).await.context("the gallery cannot be made")?;
+            std::fs::write(file, sheet)
+                .with_context(|| format!("the gallery {} cannot be written", file.display()))?;
+        }
+        Ok(done.0)
+    })
+}
+
+/// The job itself, with a bar while it runs. The rows come beside the report, for the gallery.
+async fn thumbnails(job: &Job, threads: usize) -> anyhow::Result<(Report, Vec<Row>)> {
+    let before = runtime::stats().await.context("the coordinator is lost")?;
+    let started = Instant::now();
+    let (progress_in, progress) = channel(16);
+    let showing = progress::show(job.count, progress, std::io::stderr().is_terminal());
+    let (rows, ()) = futures::join!(pipeline::run(job, progress_in), showing);
+    let elapsed = started.elapsed();
+    let after = runtime::stats().await.context("the coordinator is lost")?;
+    Ok((Report::new(&rows, elapsed, threads, &before, &after), rows))
+}
+
+/// Makes photographs of our own in the store, unless they are there already.
+async fn take_photographs(
+    source: &Location,
+    count: usize,
+    size: Option<Bounds>,
+) -> anyhow::Result<()> {
+    if let Location::Folder(folder) = source {
+        std::fs::create_dir_all(folder)?;
+    }
+    let there = source.open().await?.list(count).await?;
+    let tasks: FuturesUnordered<_> = (0..count as u64)
+        .map(|seed| (seed, photograph_key(seed, size)))
+        .filter(|(_, key)| !there.iter().any(|object| object.key == *key))
+        .map(|(seed, key)| spawn(take_photograph(seed, size, key, source.clone())))
+        .collect();
+    let ended: Vec<_> = tasks.collect().await;
+    ended.into_iter().try_for_each(|ended| ended?.map_err(anyhow::Error::msg))
+}
+
+/// Makes one photograph.
+#[task(blocking, retry = 2)]
+async fn take_photograph(
+    seed: u64,
+    size: Option<Bounds>,
+    key: String,
+    target: Location,
+) -> Result<(), String> {
+    let sized = |size: Bounds| Shot::sized(seed, size.width(), size.height());
+    let jpeg = photograph(size.map_or_else(|| Shot::of(seed), sized));
+    let store = target.open().await.map_err(|error| error.to_string())?;
+    let put = store.put(&key, Bytes::from(jpeg), "image/jpeg").await;
+    put.map_err(|error| error.to_string())
+}
+
+fn photograph_key(seed: u64, size: Option<Bounds>) -> String {
+    match size {
+        None => format!("photograph-{seed:04}.jpg"),
+        Some(size) => format!("photograph-{}x{}-{seed:04}.jpg", size.width(), size.height()),
+    }
+}
+
+/// All thumbnails on one sheet, as PNG; those that failed are marked.
+async fn sheet(job: &Job, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+    let store = job.target.open().await?;
+    let mut cells = Vec::new();
+    for row in rows {
+        cells.push(match &row.made {
+            Err(_) => None,
+            Ok(made) => Some(store.get(&made.key, 1 << 24).await?.to_vec()),
+        });
+    }
+    let columns = (cells.len() as f64).sqrt().ceil().max(1.0) as usize;
+    Ok(gallery::contact_sheet(&cells, columns, job.bounds)?)
+}

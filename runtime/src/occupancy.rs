@@ -1,0 +1,228 @@
+//! Which tasks occupy a thread of their worker: the paper's `|currTasks|`, for tasks that talk.
+//!
+//! A task has a *seat*. It sits while it is started or polled (*running*), and keeps the seat while
+//! it waits for a disk, a socket or a timer (*waiting*): the paper gives one thread to one task. It
+//! gives the seat up while it waits on a channel (*parked*), for the task it waits for may be the
+//! next in the pool. A wait of unknown kind that lasts two ticks is taken for one on a channel too:
+//! a task may have handed its handles to a helper of its own.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use channels::blocking::{self, Wait};
+use channels::waiting;
+
+/// How many tasks of a worker occupy a thread, and what the coordinator was told of it.
+#[derive(Debug)]
+pub(crate) struct Gauge {
+    slots: u32,
+    running: AtomicU32,
+    runs: AtomicU64,
+    told_running: AtomicU32,
+    told_runs: AtomicU64,
+}
+
+impl Gauge {
+    pub(crate) fn new(threads: usize) -> Self {
+        Self {
+            slots: coordinator::placement::slots(threads as u32),
+            running: AtomicU32::new(0),
+            runs: AtomicU64::new(0),
+            told_running: AtomicU32::new(0),
+            told_runs: AtomicU64::new(0),
+        }
+    }
+
+    /// A `Run` frame came.
+    pub(crate) fn on_run(&self) {
+        self.runs.fetch_add(1, Relaxed);
+    }
+
+    /// Whether the coordinator takes this worker for full, and it is not.
+    pub(crate) fn has_news(&self) -> bool {
+        let full_by_last_word = self.told_running.load(Relaxed) >= self.slots
+            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed);
+        full_by_last_word && self.running.load(Relaxed) < self.slots
+    }
+
+    /// Whether anything is other than what the coordinator was told.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.told_running.load(Relaxed) != self.running.load(Relaxed)
+            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed)
+    }
+
+    /// What to tell: tasks that occupy a thread, and `Run` frames seen.
+    pub(crate) fn tell(&self) -> (u32, u64) {
+        // Runs first: a task that starts in between is then counted twice rather than not at all.
+        let runs = self.runs.load(Relaxed);
+        let running = self.running.load(Relaxed);
+        self.told_running.store(running, Relaxed);
+        self.told_runs.store(runs, Relaxed);
+        (running, runs)
+    }
+}
+
+const RUNNING: u8 = 0;
+const WAITING: u8 = 1;
+const WAITING_LONG: u8 = 2;
+const PARKED: u8 = 3;
+
+/// One task's seat. Given up for good when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    state: AtomicU8,
+    gauge: Arc<Gauge>,
+}
+
+impl Seat {
+    /// A task is about to start.
+    pub(crate) fn take(gauge: Arc<Gauge>) -> Self {
+        gauge.running.fetch_add(1, Relaxed);
+        Self { state: AtomicU8::new(RUNNING), gauge }
+    }
+
+    fn resume(&self) {
+        if self.state.swap(RUNNING, Relaxed) == PARKED {
+            self.gauge.running.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn park(&self) {
+        if self.state.swap(PARKED, Relaxed) != PARKED {
+            self.gauge.running.fetch_sub(1, Relaxed);
+        }
+    }
+
+    /// The task waits. True if it gave its seat up.
+    fn wait(&self) -> bool {
+        let on_channel = waiting::take();
+        if on_channel {
+            self.park();
+        } else {
+            self.state.store(WAITING, Relaxed);
+        }
+        on_channel
+    }
+
+    /// A tick has passed.
+    pub(crate) fn age(&self) {
+        let change = |from, to| self.state.compare_exchange(from, to, Relaxed, Relaxed).is_ok();
+        if change(WAITING_LONG, PARKED) {
+            self.gauge.running.fetch_sub(1, Relaxed);
+        } else {
+            change(WAITING, WAITING_LONG);
+        }
+    }
+}
+
+/// A task's future, which takes and gives up its seat as it goes.
+pub(crate) struct Seated<F, N> {
+    seat: Arc<Seat>,
+    inner: F,
+    /// Called when the seat was given up.
+    on_free: N,
+}
+
+impl<F: Future + Unpin, N: Fn() + Clone + Unpin + 'static> Seated<F, N> {
+    pub(crate) fn new(seat: Arc<Seat>, inner: F, on_free: N) -> Self {
+        Self { seat, inner, on_free }
+    }
+
+    /// Runs the task on this thread to its end. Blocking channel operations in it count as waits.
+    pub(crate) fn on_this_thread(self) -> F::Output {
+        let Self { seat, inner, on_free } = self;
+        let watched = seat.clone();
+        blocking::observe_with(move |wait| match wait {
+            Wait::Resumed => watched.resume(),
+            Wait::Parked => {
+                if watched.wait() {
+                    on_free();
+                }
+            }
+        });
+        let output = blocking::wait_for(inner);
+        blocking::observe_with(|_| {});
+        seat.park();
+        output
+    }
+}
+
+impl<F: Future + Unpin, N: Fn() + Unpin> Future for Seated<F, N> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        self.seat.resume();
+        waiting::take();
+        let polled = Pin::new(&mut self.inner).poll(context);
+        if polled.is_ready() {
+            self.seat.park();
+        } else if self.seat.wait() {
+            (self.on_free)();
+        }
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(gauge: &Gauge) -> u32 {
+        gauge.running.load(Relaxed)
+    }
+
+    #[test]
+    fn a_seat_is_kept_for_a_disk_and_given_up_for_a_channel() {
+        let gauge = Arc::new(Gauge::new(2));
+        let seat = Seat::take(gauge.clone());
+        assert_eq!(running(&gauge), 1);
+        waiting::take();
+        assert!(!seat.wait());
+        assert_eq!(running(&gauge), 1, "it waits for something else");
+        seat.resume();
+        let (_sender, receiver) = channels::channel::<u8>(0);
+        let mut receiving = receiver.recv();
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(Pin::new(&mut receiving).poll(&mut context).is_pending());
+        assert!(seat.wait());
+        assert_eq!(running(&gauge), 0);
+        seat.resume();
+        seat.resume();
+        assert_eq!(running(&gauge), 1);
+        seat.park();
+        seat.park();
+        assert_eq!(running(&gauge), 0);
+    }
+
+    #[test]
+    fn a_long_wait_gives_the_seat_up() {
+        let gauge = Arc::new(Gauge::new(2));
+        let seat = Seat::take(gauge.clone());
+        waiting::take();
+        seat.wait();
+        seat.age();
+        assert_eq!(running(&gauge), 1);
+        seat.age();
+        assert_eq!(running(&gauge), 0);
+        seat.age();
+        seat.resume();
+        assert_eq!(running(&gauge), 1);
+    }
+
+    #[test]
+    fn news_is_a_free_slot_that_the_coordinator_does_not_know_of() {
+        let gauge = Arc::new(Gauge::new(2));
+        assert!(!gauge.has_news());
+        gauge.on_run();
+        let seat = Seat::take(gauge.clone());
+        assert!(!gauge.has_news(), "it is full, as the coordinator thinks");
+        assert_eq!(gauge.tell(), (1, 1));
+        seat.park();
+        assert!(gauge.has_news());
+        gauge.tell();
+        assert!(!gauge.has_news());
+    }
+}
