@@ -2,10 +2,14 @@
 //! worker processes run.
 
 mod cluster;
+mod examples;
 mod failure;
+mod macros;
 mod message;
 mod migration;
 mod spawn;
+mod thumbnails;
+mod tidy;
 
 /// What a worker process of these tests runs. In an ordinary run it does nothing.
 #[test]

@@ -1,7 +1,7 @@
 //! Payload bytes: the only place that knows how a user's value is encoded.
 //!
-//! `bincode` 2.0.1 (3.0.0 is an empty release). A parcel carries the codec's number, so that another
-//! codec is a change of this file alone. Reading is bounded by the payload's own size.
+//! `bincode` 2.0.1 (3.0.0 is an empty release). A parcel carries the codec's number, so that
+//! another codec is a change of this file alone. Reading is bounded by the payload's own size.
 
 use bincode::config::{self, Configuration, Limit};
 use serde::Serialize;

@@ -9,7 +9,8 @@
 //!
 //! At home: [`Sender::send`] (`handle.rs`) -> `operation.rs` -> `chan.rs` -> the receiver's future.
 //! Away: `operation.rs` -> `transfer.rs` (encode, list handles) -> `node.rs` (an operation with a
-//! name) -> a frame -> the coordinator's `chan.rs` -> a frame -> `node.rs` -> `transfer.rs` (decode).
+//! name) -> a frame -> the coordinator's `chan.rs` -> a frame -> `node.rs` -> `transfer.rs`, which
+//! decodes.
 //!
 //! # Modules
 //!
@@ -19,7 +20,8 @@
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
-//! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities. [`outcome`]: how a task ended.
+//! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities.
+//!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel.
 //!
 //! # Architecture invariants

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Every spawn has exactly one outcome (contract D10). Written so that the coordinator can make each
-/// variant but the first without knowing `R`.
+/// Every spawn has exactly one outcome (contract D10). Written so that the coordinator can make
+/// each variant but the first without knowing `R`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome<R> {
     /// The function returned.

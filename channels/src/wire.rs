@@ -1,23 +1,26 @@
 //! Every frame between a node and the coordinator: this file is the protocol's specification.
 //!
 //! One WebSocket message is a *batch*: an [`Envelope`], then frames back to back, each a kind (one
-//! byte), a length (four bytes) and its fields in the order written here. Numbers are little-endian;
-//! bytes, texts and lists are preceded by their length in four bytes.
+//! byte), a length (four bytes) and its fields in the order written here. Numbers are
+//! little-endian; bytes, texts and lists are preceded by their length in four bytes.
 //!
 //! The envelope counts frames, so that a session can be resumed after a broken link; a batch that
 //! does not continue the sequence ends the link. Payload bytes are opaque: the coordinator copies
 //! them and never looks inside. The handles that a payload carries are listed beside it.
 
+mod batch;
 mod field;
+mod value;
 
 use std::fmt;
 
-use bytes::{BufMut, Bytes};
-use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq;
+use bytes::Bytes;
 
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
-use field::{Field, list};
+use field::Field;
+
+pub use batch::{BatchWriter, Envelope, read_batch};
+pub use value::{Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats};
 
 /// Version of this protocol. Peers of another version are refused by name.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -35,129 +38,6 @@ pub const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX + BATCH_BYTES_TARGET;
 pub const BATCH_BYTES_TARGET: usize = 64 << 10;
 /// The largest capacity that a channel may have.
 pub const CAPACITY_MAX: usize = 1 << 24;
-
-/// Which end of a channel.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Side {
-    /// A `Sender`.
-    Send,
-    /// A `Receiver`.
-    Receive,
-}
-
-/// A handle inside a message: an identity, never a proxy.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Passage {
-    /// The channel.
-    pub channel: ChannelId,
-    /// The end of it that travels.
-    pub side: Side,
-    /// The channel's capacity, which never changes.
-    pub capacity: u32,
-}
-
-/// A message as it travels: bytes that only the receiver's program understands, and the handles in
-/// them.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Parcel {
-    /// Which codec wrote the payload (see `codec.rs`).
-    pub codec: u8,
-    /// The encoded value. Handles in it are indices into `passages`.
-    pub payload: Bytes,
-    /// The handles that the value holds.
-    pub passages: Vec<Passage>,
-}
-
-/// How a channel ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub enum End {
-    /// It was closed, or the last handle of its other side was dropped by its owner.
-    Closed,
-    /// The last handle of its other side vanished with a node that died. Never mistaken for a close.
-    Lost(String),
-}
-
-/// What a node is.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Role {
-    /// The program's `main`.
-    Client {
-        /// At most so many workers; 0 leaves it to the coordinator.
-        workers_max: u32,
-        /// Where its tasks go.
-        place: Place,
-    },
-    /// A process that runs tasks.
-    Worker {
-        /// Which launch this worker answers.
-        launch: u64,
-        /// `worker.threads` of the paper's Algorithm 1.
-        threads: u32,
-        /// Memory that it may use, in bytes.
-        memory_bytes: u64,
-        /// Its process id, for people.
-        process: u32,
-    },
-}
-
-/// Where tasks go.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub enum Place {
-    /// The scheduler's policy decides.
-    #[default]
-    Auto,
-    /// All to one worker.
-    Together,
-    /// Each to the worker with the fewest, as many workers as are allowed.
-    Apart,
-}
-
-/// Which program a node runs. Client and workers must agree, or a call would decode rubbish.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Build {
-    /// Release of this library.
-    pub release: String,
-    /// How many task kinds the program has.
-    pub tasks: u32,
-    /// Hash over the names and signatures of all of them.
-    pub hash: u64,
-}
-
-/// 256 bits that prove who a node is. Never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub [u8; 32]);
-
-/// What a task may ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SpawnOptions {
-    /// How many times the task may run again after its worker was lost.
-    pub retries: u32,
-    /// Longest run of one attempt in milliseconds; 0 is none.
-    pub timeout_ms: u64,
-}
-
-/// How the whole is, and what was done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Stats {
-    /// Workers that said hello and are there.
-    pub workers: u32,
-    /// Workers that were launched and have not said hello.
-    pub starting: u32,
-    /// Tasks on workers.
-    pub running: u32,
-    /// Tasks that wait for a worker.
-    pub pooled: u32,
-    /// Tasks that ended, however.
-    pub ended: u64,
-    /// Workers launched; on Lambda, invocations.
-    pub launches: u64,
-    /// Time that workers were there, in microseconds, summed over all.
-    pub workers_us: u64,
-    /// Time that tasks ran, in microseconds, summed over all attempts that ended.
-    pub tasks_us: u64,
-    /// Channels whose home is the coordinator.
-    pub channels: u64,
-}
 
 macro_rules! frames {
     ($($(#[$doc:meta])* $kind:literal $name:ident {
@@ -435,163 +315,5 @@ impl MalformedFrame {
 
     fn within(self, place: &str) -> Self {
         Self { reason: format!("{} in {place}", self.reason) }
-    }
-}
-
-/// The head of a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Envelope {
-    /// Which incarnation of the session speaks.
-    pub epoch: u64,
-    /// Number of the first frame in this batch; the first of a session is 1.
-    pub sequence: u64,
-    /// Every frame up to this one has been received.
-    pub acknowledged: u64,
-}
-
-const ENVELOPE_BYTES: usize = 26;
-
-/// Writes frames into one batch.
-#[derive(Debug)]
-pub struct BatchWriter {
-    bytes: Vec<u8>,
-    frames: u64,
-}
-
-impl BatchWriter {
-    /// An empty batch.
-    pub fn new(envelope: Envelope) -> Self {
-        let mut bytes = Vec::with_capacity(256);
-        PROTOCOL_VERSION.put(&mut bytes);
-        envelope.epoch.put(&mut bytes);
-        envelope.sequence.put(&mut bytes);
-        envelope.acknowledged.put(&mut bytes);
-        Self { bytes, frames: 0 }
-    }
-
-    /// Appends a frame.
-    pub fn push(&mut self, frame: &Frame) {
-        self.bytes.put_u8(frame.kind());
-        let length_at = self.bytes.len();
-        self.bytes.put_u32_le(0);
-        frame.put_fields(&mut self.bytes);
-        let length = (self.bytes.len() - length_at - 4) as u32;
-        self.bytes[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
-        self.frames += 1;
-    }
-
-    /// How many frames it holds.
-    pub fn frames(&self) -> u64 {
-        self.frames
-    }
-
-    /// Its size in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether it holds no frame.
-    pub fn is_empty(&self) -> bool {
-        self.frames == 0
-    }
-
-    /// The bytes for one WebSocket message.
-    pub fn finish(self) -> Bytes {
-        self.bytes.into()
-    }
-}
-
-/// Reads a batch: the envelope and all of its frames, or why it is none.
-pub fn read_batch(mut bytes: Bytes) -> Result<(Envelope, Vec<Frame>), MalformedFrame> {
-    if bytes.len() < ENVELOPE_BYTES {
-        return Err(MalformedFrame::new(format!("{} bytes are no batch", bytes.len())));
-    }
-    let version = u16::read(&mut bytes)?;
-    if version != PROTOCOL_VERSION {
-        return Err(MalformedFrame::new(format!(
-            "the peer speaks protocol version {version}, this program {PROTOCOL_VERSION}"
-        )));
-    }
-    let envelope = Envelope {
-        epoch: u64::read(&mut bytes)?,
-        sequence: u64::read(&mut bytes)?,
-        acknowledged: u64::read(&mut bytes)?,
-    };
-    let mut frames = Vec::new();
-    while !bytes.is_empty() {
-        let kind = u8::read(&mut bytes)?;
-        let length = u32::read(&mut bytes)? as usize;
-        if length > bytes.len() {
-            return Err(MalformedFrame::new(format!("a frame of {length} bytes is cut short")));
-        }
-        let mut body = bytes.split_to(length);
-        frames.push(Frame::take_fields(kind, &mut body)?);
-        if !body.is_empty() {
-            return Err(MalformedFrame::new(format!(
-                "{} bytes too many in a frame of kind {kind}",
-                body.len()
-            )));
-        }
-    }
-    Ok((envelope, frames))
-}
-
-impl fmt::Debug for Parcel {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} B", self.payload.len())?;
-        if self.passages.is_empty() { Ok(()) } else { list(out, &self.passages) }
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("(secret)")
-    }
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Closed => out.write_str("closed"),
-            Self::Lost(cause) => write!(out, "lost: {cause}"),
-        }
-    }
-}
-
-impl fmt::Display for Build {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "release {}, {} task kinds, build {:016x}", self.release, self.tasks, self.hash)
-    }
-}
-
-impl Secret {
-    /// A new secret, from the operating system's random source.
-    pub fn random() -> Self {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("the operating system has a random source");
-        Self(bytes)
-    }
-
-    /// For the environment of a new worker.
-    pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// Reads what [`Secret::to_hex`] wrote.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let digits = text.as_bytes();
-        if digits.len() != 64 || !text.is_ascii() {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-        }
-        Some(Self(bytes))
-    }
-
-    /// Compares in constant time.
-    pub fn matches(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
     }
 }

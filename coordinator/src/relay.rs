@@ -2,9 +2,9 @@
 //!
 //! A handle is *attached* to a session that has it, or *held* here while it is in flight: inside a
 //! value nobody has taken yet, in the arguments of a task that waits, or as a result that is owed.
-//! Every handle is counted in exactly one of the two (the arguments of a task that may be retried in
-//! both, for they may leave again). When the last handle of a side goes, the channel ends for the
-//! other: `Closed` if its owner dropped it, `Lost` if it vanished with a session.
+//! Every handle is counted in exactly one of the two (the arguments of a task that may be retried
+//! in both, for they may leave again). When the last handle of a side goes, the channel ends for
+//! the other: `Closed` if its owner dropped it, `Lost` if it vanished with a session.
 //!
 //! Payloads are never looked into.
 

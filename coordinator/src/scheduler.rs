@@ -5,8 +5,8 @@
 //! pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
 //! that the task is elsewhere, and is dropped.
 //!
-//! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down once)
-//! -> gone, by goodbye or by death. `placement` decides; this file keeps the books.
+//! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down) ->
+//! gone, by goodbye or by death. `placement` decides; this file keeps the books.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

@@ -76,9 +76,18 @@ pub async fn serve(
 
 /// What comes in from the tasks around the loop.
 enum Input {
-    Hello { hello: Box<Frame>, envelope: Envelope, out: Outgoing, name: oneshot::Sender<SessionId> },
+    Hello(Box<Hello>),
     Batch { session: SessionId, envelope: Envelope, frames: Vec<Frame> },
     Left { session: SessionId, cause: String },
+}
+
+/// The first frame of a connection.
+struct Hello {
+    frame: Frame,
+    envelope: Envelope,
+    out: Outgoing,
+    /// Where to say what the session is called.
+    name: oneshot::Sender<SessionId>,
 }
 
 /// Where a connection's batches go.
@@ -162,9 +171,7 @@ impl Server {
 
     fn on_input(&mut self, input: Input) {
         match input {
-            Input::Hello { hello, envelope, out, name } => {
-                self.on_hello(*hello, envelope, out, name);
-            }
+            Input::Hello(hello) => self.on_hello(*hello),
             Input::Batch { session, envelope, frames } => {
                 let Some(link) = self.links.get_mut(&session) else { return };
                 if let Err(error) = link.sequence.receive(envelope, frames.len() as u64) {
@@ -183,20 +190,14 @@ impl Server {
     }
 
     /// Lets a node in whose secret is right. One that is turned away is told why.
-    fn on_hello(
-        &mut self,
-        hello: Frame,
-        envelope: Envelope,
-        out: Outgoing,
-        name: oneshot::Sender<SessionId>,
-    ) {
+    fn on_hello(&mut self, Hello { frame, envelope, out, name }: Hello) {
         self.next_session += 1;
         let session = SessionId(self.next_session);
         let mut link = Link { out, sequence: Sequence::default(), batch: None };
         let in_order = link.sequence.receive(envelope, 1);
         self.links.insert(session, link);
         name.send(session).ok();
-        let Frame::Hello { version, build, role, secret } = hello else {
+        let Frame::Hello { version, build, role, secret } = frame else {
             return self.close(session, "a hello was expected".to_owned());
         };
         let expected = match &role {
@@ -341,13 +342,13 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     stream.set_nodelay(true)?;
     let accepting = accept_async_with_config(stream, Some(websocket_config()));
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
-    let (envelope, hello) = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
+    let (envelope, frame) = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
     let (batches, waiting) = mpsc::unbounded_channel();
     let queued = Arc::new(AtomicUsize::new(0));
     let out = Outgoing { batches, queued: queued.clone() };
     let (name, named) = oneshot::channel();
-    let hello = Input::Hello { hello: Box::new(hello), envelope, out, name };
-    inbox.send(hello).await.map_err(|_| Unconnected::Over)?;
+    let hello = Box::new(Hello { frame, envelope, out, name });
+    inbox.send(Input::Hello(hello)).await.map_err(|_| Unconnected::Over)?;
     let session = named.await.map_err(|_| Unconnected::Over)?;
 
     let (sink, source) = socket.split();

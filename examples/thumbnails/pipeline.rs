@@ -1,7 +1,7 @@
 //! The pipeline: three kinds of task, joined by channels.
 //!
 //! ```text
-//! list ──keys──▶ the client ──spawns──▶ thumbnail (many) ──rows──▶ collect
+//! list --keys--> the client --spawns--> thumbnail (many) --rows--> collect
 //! ```
 //!
 //! `list` and every `thumbnail` run on any worker; `collect` is awaited in the client, which is one

@@ -70,8 +70,8 @@ pub use task::Call;
 /// run it here, [`spawn`](spawn()) it to run it anywhere. Arguments and result must be
 /// [`Message`]s: owned, and known to serde.
 ///
-/// An `async fn` shares its worker's executor with others. A plain `fn` gets a thread of its own, so
-/// it may compute or block as long as it likes; it uses [`Sender::send_blocking`] and
+/// An `async fn` shares its worker's executor with others. A plain `fn` gets a thread of its own,
+/// so it may compute or block as long as it likes; it uses [`Sender::send_blocking`] and
 /// [`Receiver::recv_blocking`].
 ///
 /// Options: `retry = 3` (see [`Call::retry`]), `timeout = "30s"` (see [`Call::timeout`]), and

@@ -1,7 +1,5 @@
 //! How each kind of field is written and read. Reading never trusts a length.
 
-use std::fmt;
-
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{
@@ -86,8 +84,11 @@ macro_rules! choices {
 
             fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
                 match u8::read(body)? {
-                    $($number => Ok(Self::$variant
-                        $({ $($field: <$inner>::read(body)?),* })? $((<$item_type>::read(body)?))?),)*
+                    $($number => Ok(
+                        Self::$variant
+                            $({ $($field: <$inner>::read(body)?),* })?
+                            $((<$item_type>::read(body)?))?
+                    ),)*
                     other => Err(MalformedFrame::new(format!(
                         "{other} is no {}", stringify!($type)))),
                 }
@@ -189,12 +190,4 @@ fn truncated(text: &str, bytes_max: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-/// Prints the handles of a parcel.
-pub(super) fn list(out: &mut fmt::Formatter<'_>, passages: &[Passage]) -> fmt::Result {
-    for passage in passages {
-        write!(out, " + {:?} {}", passage.side, passage.channel)?;
-    }
-    Ok(())
 }

@@ -36,18 +36,21 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     let kind = if asyncness.is_some() && !blocking { "Async" } else { "Thread" };
     let kind = format_ident!("{kind}");
     let signature = signature(&types, &sig.output);
-    let assertions = types.iter().map(must_travel).chain(match &sig.output {
+    let output_type = match &sig.output {
         ReturnType::Default => None,
-        ReturnType::Type(_, output) => Some(must_travel(output)),
-    });
+        ReturnType::Type(_, output) => Some(&**output),
+    };
+    let bounds: Vec<_> = types.iter().chain(output_type).map(must_travel).collect();
     let (outer, inner): (Vec<_>, Vec<_>) =
         attrs.iter().partition(|attribute| attribute.path().is_ident("doc"));
     let plain = names.iter().enumerate().map(|(at, _)| format_ident!("argument_{at}"));
     let plain: Vec<_> = plain.collect();
     Ok(quote! {
         #(#outer)*
-        #vis fn #name(#(#plain: #types),*) -> ::runtime::Call<#output> {
-            #(#assertions)*
+        #vis fn #name(#(#plain: #types),*) -> ::runtime::Call<#output>
+        where
+            #(#bounds)*
+        {
             #(#inner)*
             #asyncness fn body(#inputs) #declared #block
             fn run((#(#plain,)*): (#(#types,)*)) -> ::runtime::__private::BoxFuture<#output> {
@@ -56,7 +59,10 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
             fn start(
                 node: ::runtime::__private::Node,
                 arguments: ::runtime::__private::Parcel,
-            ) -> ::runtime::__private::Started {
+            ) -> ::runtime::__private::Started
+            where
+                #(#bounds)*
+            {
                 ::runtime::__private::start(node, arguments, run)
             }
             static TASK: ::runtime::__private::Task = ::runtime::__private::Task {
@@ -137,14 +143,10 @@ fn check_type(of: &Type, what: &str) -> Result<()> {
     }
 }
 
-/// A check whose error points at the type.
+/// A bound whose error points at the type. As a bound of the functions that need it, it is reported
+/// once, and not again for each of their uses.
 fn must_travel(of: &Type) -> TokenStream {
-    quote_spanned! { of.span() =>
-        const _: fn() = || {
-            fn travels<T: ::runtime::Message>() {}
-            travels::<#of>();
-        };
-    }
+    quote_spanned! { of.span() => #of: ::runtime::Message, }
 }
 
 fn read_options(tokens: TokenStream) -> Result<Options> {

@@ -1,0 +1,221 @@
+//! What happens to whom, operation by operation: Go's rules as tables.
+
+use super::*;
+
+/// A channel whose waiters are letters, and what happened to them since somebody last looked.
+struct Bench {
+    chan: Chan<u32, char>,
+    happened: Vec<(char, Turn)>,
+    places: BTreeMap<char, Place>,
+}
+
+impl Bench {
+    fn new(capacity: usize) -> Self {
+        Self { chan: Chan::new(capacity), happened: Vec::new(), places: BTreeMap::new() }
+    }
+
+    fn act<R>(&mut self, run: impl FnOnce(&mut Chan<u32, char>, &mut Vec<(char, Turn)>) -> R) -> R {
+        run(&mut self.chan, &mut self.happened)
+    }
+
+    fn send(&mut self, who: char, value: u32) -> Sent<u32> {
+        let sent = self.act(|chan, happened| {
+            chan.send(value, || who, &mut |effect| happened.push((effect.waiter, effect.turn)))
+        });
+        if let Sent::Parked(place) = sent {
+            self.places.insert(who, place);
+        }
+        sent
+    }
+
+    fn park(&mut self, who: char) {
+        let place = self.act(|chan, happened| {
+            chan.park_receive(who, &mut |effect| happened.push((effect.waiter, effect.turn)))
+        });
+        self.places.insert(who, place);
+    }
+
+    fn on<R>(
+        &mut self,
+        who: char,
+        run: impl FnOnce(&mut Chan<u32, char>, Place, &mut dyn FnMut(Effect<char>)) -> R,
+    ) -> R {
+        let place = self.places[&who];
+        let happened = &mut self.happened;
+        run(&mut self.chan, place, &mut |effect| happened.push((effect.waiter, effect.turn)))
+    }
+
+    fn accept(&mut self, who: char) -> Option<u32> {
+        self.on(who, |chan, place, mut effect| chan.accept(place, &mut effect))
+    }
+
+    fn decline(&mut self, who: char) -> Option<u32> {
+        self.on(who, |chan, place, mut effect| chan.decline(place, &mut effect))
+    }
+
+    fn receive(&mut self) -> Received<u32> {
+        self.act(|chan, happened| {
+            chan.receive(&mut |effect| happened.push((effect.waiter, effect.turn)))
+        })
+    }
+
+    fn finish(&mut self, end: End) -> bool {
+        self.act(|chan, happened| {
+            chan.finish(end, &mut |effect| happened.push((effect.waiter, effect.turn)))
+        })
+    }
+
+    fn fence(&mut self, dead: char) -> Vec<u32> {
+        self.act(|chan, happened| {
+            let note = &mut |effect: Effect<char>| happened.push((effect.waiter, effect.turn));
+            chan.fence(|who| *who == dead, note)
+        })
+    }
+
+    fn happened(&mut self) -> Vec<(char, Turn)> {
+        std::mem::take(&mut self.happened)
+    }
+}
+
+#[test]
+fn a_buffer_of_two_takes_two_and_parks_the_third() {
+    let mut bench = Bench::new(2);
+    assert_eq!(bench.send('a', 1), Sent::Done);
+    assert_eq!(bench.send('b', 2), Sent::Done);
+    assert!(matches!(bench.send('c', 3), Sent::Parked(_)));
+    assert_eq!(bench.chan.len(), 2);
+    assert_eq!(bench.receive(), Received::Message(1));
+    assert_eq!(bench.happened(), [('c', Turn::Sent)], "freed room lets the third return");
+    assert_eq!([bench.receive(), bench.receive()], [Received::Message(2), Received::Message(3)]);
+    assert_eq!(bench.receive(), Received::Empty);
+}
+
+#[test]
+fn a_rendezvous_ends_when_the_value_is_taken_and_not_before() {
+    let mut bench = Bench::new(0);
+    assert!(matches!(bench.send('s', 1), Sent::Parked(_)));
+    bench.park('r');
+    assert_eq!(bench.happened(), [('r', Turn::Offered)]);
+    assert_eq!(bench.accept('r'), Some(1));
+    assert_eq!(bench.happened(), [('s', Turn::Sent)]);
+    assert_eq!(bench.chan.len(), 0);
+}
+
+#[test]
+fn a_value_on_offer_counts_against_the_capacity() {
+    let mut bench = Bench::new(1);
+    bench.park('r');
+    assert_eq!(bench.send('a', 1), Sent::Done);
+    assert!(matches!(bench.send('b', 2), Sent::Parked(_)), "the first is not taken yet");
+    bench.accept('r');
+    assert_eq!(bench.happened(), [('r', Turn::Offered), ('b', Turn::Sent)]);
+}
+
+#[test]
+fn a_declined_value_returns_to_its_old_place() {
+    let mut bench = Bench::new(3);
+    bench.park('r');
+    (1..=3).for_each(|value| assert_eq!(bench.send('s', value), Sent::Done));
+    assert_eq!(bench.decline('r'), None);
+    let order = [bench.receive(), bench.receive(), bench.receive()];
+    assert_eq!(order, [1, 2, 3].map(Received::Message));
+}
+
+#[test]
+fn a_declined_value_goes_to_the_next_receive_in_line() {
+    let mut bench = Bench::new(1);
+    bench.park('p');
+    bench.park('q');
+    assert_eq!(bench.send('s', 1), Sent::Done);
+    bench.decline('p');
+    assert_eq!(bench.happened(), [('p', Turn::Offered), ('q', Turn::Offered)]);
+    assert_eq!(bench.accept('q'), Some(1));
+}
+
+#[test]
+fn close_refuses_those_who_wait_and_keeps_what_was_sent() {
+    let mut bench = Bench::new(1);
+    assert_eq!(bench.send('a', 1), Sent::Done);
+    assert!(matches!(bench.send('b', 2), Sent::Parked(_)));
+    assert!(bench.finish(End::Closed));
+    assert!(!bench.finish(End::Closed), "a second close says so");
+    assert_eq!(bench.happened(), [('b', Turn::Refused)]);
+    let refused = bench.on('b', |chan, place, _| chan.take_refused(place));
+    assert_eq!(refused, Some(2), "the value comes back");
+    assert_eq!(bench.send('c', 3), Sent::Refused(3));
+    assert_eq!(bench.receive(), Received::Message(1));
+    assert_eq!(bench.receive(), Received::Ended(End::Closed));
+}
+
+#[test]
+fn nobody_sees_closed_while_a_value_may_still_come_back() {
+    let mut bench = Bench::new(1);
+    bench.park('p');
+    bench.park('q');
+    assert_eq!(bench.send('s', 1), Sent::Done);
+    bench.finish(End::Closed);
+    assert_eq!(bench.happened(), [('p', Turn::Offered)]);
+    bench.decline('p');
+    assert_eq!(bench.happened(), [('q', Turn::Offered)], "q gets it, not Closed");
+    bench.park('t');
+    assert_eq!(bench.accept('q'), Some(1));
+    assert_eq!(bench.happened(), [('t', Turn::Ended)]);
+}
+
+#[test]
+fn a_dead_receiver_gives_its_offer_back_and_a_dead_sender_takes_its_own() {
+    let mut bench = Bench::new(1);
+    bench.park('r');
+    assert_eq!(bench.send('s', 1), Sent::Done);
+    assert!(matches!(bench.send('x', 2), Sent::Parked(_)));
+    assert_eq!(bench.fence('r'), Vec::<u32>::new());
+    assert_eq!(bench.fence('x'), [2], "a send that had not ended was never committed");
+    assert_eq!([bench.receive(), bench.receive()], [Received::Message(1), Received::Empty]);
+}
+
+#[test]
+fn a_dead_senders_rendezvous_may_be_taken_but_does_not_come_back() {
+    let mut bench = Bench::new(0);
+    bench.park('r');
+    assert!(matches!(bench.send('s', 1), Sent::Parked(_)));
+    bench.fence('s');
+    assert_eq!(bench.decline('r'), Some(1));
+    assert_eq!(bench.receive(), Received::Empty);
+
+    bench.park('r');
+    assert!(matches!(bench.send('s', 2), Sent::Parked(_)));
+    bench.fence('s');
+    assert_eq!(bench.accept('r'), Some(2));
+    assert_eq!(bench.chan.len(), 0);
+}
+
+#[test]
+fn a_retracted_send_leaves_its_receiver_waiting() {
+    let mut bench = Bench::new(0);
+    bench.park('r');
+    assert!(matches!(bench.send('s', 1), Sent::Parked(_)));
+    let back = bench.on('s', |chan, place, mut effect| chan.retract_send(place, &mut effect));
+    assert_eq!(back, Some(1));
+    assert_eq!(bench.accept('r'), None);
+    bench.happened();
+    assert!(matches!(bench.send('t', 2), Sent::Parked(_)));
+    assert_eq!(bench.happened(), [('r', Turn::Offered)]);
+}
+
+#[test]
+fn a_deserted_channel_gives_its_values_out() {
+    let mut bench = Bench::new(2);
+    bench.send('a', 1).ignore();
+    bench.send('a', 2).ignore();
+    bench.send('b', 3).ignore();
+    let unread = bench.act(|chan, happened| {
+        let note = &mut |effect: Effect<char>| happened.push((effect.waiter, effect.turn));
+        chan.desert(End::Closed, note)
+    });
+    assert_eq!(unread, [1, 2]);
+    assert_eq!(bench.happened(), [('b', Turn::Refused)]);
+}
+
+impl<M> Sent<M> {
+    fn ignore(self) {}
+}

@@ -1,0 +1,200 @@
+//! What frames are made of: plain values without behaviour.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
+
+use crate::id::ChannelId;
+
+/// Which end of a channel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Side {
+    /// A `Sender`.
+    Send,
+    /// A `Receiver`.
+    Receive,
+}
+
+/// A handle inside a message: an identity, never a proxy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Passage {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The end of it that travels.
+    pub side: Side,
+    /// The channel's capacity, which never changes.
+    pub capacity: u32,
+}
+
+/// A message as it travels: bytes that only the receiver's program understands, and the handles in
+/// them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Parcel {
+    /// Which codec wrote the payload (see `codec.rs`).
+    pub codec: u8,
+    /// The encoded value. Handles in it are indices into `passages`.
+    pub payload: Bytes,
+    /// The handles that the value holds.
+    pub passages: Vec<Passage>,
+}
+
+/// How a channel ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum End {
+    /// It was closed, or the last handle of its other side was dropped by its owner.
+    Closed,
+    /// The last handle of its other side vanished with a node that died. Never taken for a close.
+    Lost(String),
+}
+
+/// What a node is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Role {
+    /// The program's `main`.
+    Client {
+        /// At most so many workers; 0 leaves it to the coordinator.
+        workers_max: u32,
+        /// Where its tasks go.
+        place: Place,
+    },
+    /// A process that runs tasks.
+    Worker {
+        /// Which launch this worker answers.
+        launch: u64,
+        /// `worker.threads` of the paper's Algorithm 1.
+        threads: u32,
+        /// Memory that it may use, in bytes.
+        memory_bytes: u64,
+        /// Its process id, for people.
+        process: u32,
+    },
+}
+
+/// Where tasks go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Place {
+    /// The scheduler's policy decides.
+    #[default]
+    Auto,
+    /// All to one worker.
+    Together,
+    /// Each to the worker with the fewest, as many workers as are allowed.
+    Apart,
+}
+
+/// Which program a node runs. Client and workers must agree, or a call would decode rubbish.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Build {
+    /// Release of this library.
+    pub release: String,
+    /// How many task kinds the program has.
+    pub tasks: u32,
+    /// Hash over the names and signatures of all of them.
+    pub hash: u64,
+}
+
+/// 256 bits that prove who a node is. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+/// What a task may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SpawnOptions {
+    /// How many times the task may run again after its worker was lost.
+    pub retries: u32,
+    /// Longest run of one attempt in milliseconds; 0 is none.
+    pub timeout_ms: u64,
+}
+
+/// How the whole is, and what was done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Stats {
+    /// Workers that said hello and are there.
+    pub workers: u32,
+    /// Workers that were launched and have not said hello.
+    pub starting: u32,
+    /// Tasks on workers.
+    pub running: u32,
+    /// Tasks that wait for a worker.
+    pub pooled: u32,
+    /// Tasks that ended, however.
+    pub ended: u64,
+    /// Workers launched; on Lambda, invocations.
+    pub launches: u64,
+    /// Time that workers were there, in microseconds, summed over all.
+    pub workers_us: u64,
+    /// Time that tasks ran, in microseconds, summed over all attempts that ended.
+    pub tasks_us: u64,
+    /// Channels whose home is the coordinator.
+    pub channels: u64,
+}
+
+impl fmt::Debug for Parcel {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} B", self.payload.len())?;
+        if self.passages.is_empty() { Ok(()) } else { list(out, &self.passages) }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secret)")
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed => out.write_str("closed"),
+            Self::Lost(cause) => write!(out, "lost: {cause}"),
+        }
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "release {}, {} task kinds, build {:016x}", self.release, self.tasks, self.hash)
+    }
+}
+
+impl Secret {
+    /// A new secret, from the operating system's random source.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the operating system has a random source");
+        Self(bytes)
+    }
+
+    /// For the environment of a new worker.
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads what [`Secret::to_hex`] wrote.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+/// Prints the handles of a parcel.
+fn list(out: &mut fmt::Formatter<'_>, passages: &[Passage]) -> fmt::Result {
+    for passage in passages {
+        write!(out, " + {:?} {}", passage.side, passage.channel)?;
+    }
+    Ok(())
+}

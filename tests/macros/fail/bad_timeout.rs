@@ -1,0 +1,4 @@
+#[runtime::task(timeout = "30")]
+async fn wait() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct Shop;
+
+impl Shop {
+    #[runtime::task]
+    async fn sell(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[runtime::task]
+struct Task;
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct Local;
+
+#[runtime::task]
+async fn look(at: Local) {
+    drop(at);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[runtime::task]
+async fn length(of: &str) -> usize {
+    of.len()
+}
+
+fn main() {}

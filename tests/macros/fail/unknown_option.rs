@@ -1,0 +1,4 @@
+#[runtime::task(retries = 3)]
+async fn wait() {}
+
+fn main() {}
