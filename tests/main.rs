@@ -4,6 +4,7 @@
 mod cluster;
 mod examples;
 mod failure;
+mod handshake;
 mod macros;
 mod message;
 mod migration;

@@ -161,7 +161,7 @@ impl Scheduler {
 
     /// An attempt took so long.
     pub fn on_elapsed(&mut self, elapsed: Duration) {
-        self.totals.tasks += elapsed;
+        self.totals.tasks = self.totals.tasks.saturating_add(elapsed);
     }
 
     /// The client's wishes.
@@ -222,7 +222,7 @@ impl Scheduler {
         let unseen = worker.runs.saturating_sub(*runs_seen) as u32;
         worker.poll.cpu = *cpu;
         worker.poll.memory = *memory;
-        worker.poll.running = running + unseen;
+        worker.poll.running = running.saturating_add(unseen);
         if !worker.tasks.is_empty() {
             worker.idle_since = now;
         }
@@ -391,7 +391,7 @@ impl Scheduler {
         task.state = State::Running(session);
         worker.tasks.insert(id);
         worker.runs += 1;
-        worker.poll.running += 1;
+        worker.poll.running = worker.poll.running.saturating_add(1);
         worker.poll.held = worker.tasks.len() as u32;
         let keep = if task.spawn.options.retries > 0 { Keep::Copy } else { Keep::Nothing };
         relay.hand_over(session, &task.spawn.arguments.passages, keep);
@@ -416,11 +416,12 @@ impl Scheduler {
             return;
         }
         let able = self.workers.values().filter(|worker| !worker.draining);
-        let running: u32 = able.clone().map(|worker| worker.poll.running).sum();
+        let running = |worker: &Worker| worker.poll.running.min(worker.poll.held) as usize;
+        let running: usize = able.clone().map(running).sum();
         let wanted = match self.policy.place {
             Place::Together => 1,
             Place::Apart => self.tasks.len(),
-            Place::Auto => workers_wanted(running as usize, self.pool.len(), self.policy.threads),
+            Place::Auto => workers_wanted(running, self.pool.len(), self.policy.threads),
         };
         let there = able.count() + self.starting.len();
         for _ in there..wanted.min(self.policy.workers_max) {

@@ -102,3 +102,119 @@ pub fn read_batch(mut bytes: Bytes) -> Result<(Envelope, Vec<Frame>), MalformedF
     }
     Ok((envelope, frames))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{ChannelId, OperationId, SessionId, TaskId};
+    use crate::wire::{
+        Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats,
+    };
+
+    fn frames() -> Vec<Frame> {
+        let channel = ChannelId(7);
+        let operation = OperationId(8);
+        let task = TaskId(9);
+        let build = Build { release: "0.1".to_owned(), tasks: 3, hash: 4 };
+        let passages = vec![Passage { channel, side: Side::Receive, capacity: 5 }];
+        let parcel = Parcel { codec: 1, payload: vec![1, 2, 3].into(), passages };
+        let secret = Secret([6; 32]);
+        let worker = Role::Worker { launch: 1, threads: 2, memory_bytes: 3, process: 4 };
+        let client = Role::Client { workers_max: 2, place: Place::Apart };
+        let lost = End::Lost("it died".to_owned());
+        let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
+        let options = SpawnOptions { retries: 1, timeout_ms };
+        let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
+        let hello =
+            |role| Frame::Hello { version: 1, build: build.clone(), role, secret: secret.clone() };
+        vec![
+            hello(worker),
+            hello(client),
+            Frame::Welcome { session: SessionId(1), lease_ms: 2 },
+            Frame::Turned { reason: "no".to_owned() },
+            Frame::Heartbeat {},
+            Frame::Export { channel, capacity: 1, senders: 2, receivers: 3 },
+            Frame::Send { channel, operation, parcel: parcel.clone() },
+            Frame::Detach { channel, side: Side::Send, arrivals: 4 },
+            Frame::Refused { operation, end: End::Closed },
+            Frame::Ended { operation, end: lost },
+            Frame::Spawn {
+                task,
+                name: name.clone(),
+                signature,
+                options,
+                result: channel,
+                arguments: parcel.clone(),
+            },
+            Frame::Finished { task, attempt: 1, outcome: parcel.clone(), elapsed_us: 2 },
+            Frame::Report { cpu: 0.5, memory: 0.25, running: 1, held: 2, runs_seen: 3 },
+            Frame::Run { task, attempt: 1, name, signature, timeout_ms, arguments: parcel },
+            Frame::Inspected { operation, stats },
+        ]
+    }
+
+    fn batch(frames: &[Frame]) -> Bytes {
+        let mut writer = BatchWriter::new(Envelope { epoch: 1, sequence: 2, acknowledged: 3 });
+        frames.iter().for_each(|frame| writer.push(frame));
+        assert_eq!(writer.frames(), frames.len() as u64);
+        writer.finish()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (envelope, read) = read_batch(batch(&frames())).unwrap();
+        assert_eq!(envelope, Envelope { epoch: 1, sequence: 2, acknowledged: 3 });
+        assert_eq!(read, frames());
+        assert!(!format!("{read:?} {}", read[0]).contains("6, 6, 6"), "a secret is not printed");
+    }
+
+    #[test]
+    fn a_batch_cut_anywhere_is_refused_or_shorter() {
+        let whole = batch(&frames());
+        for length in 0..whole.len() {
+            if let Ok((_, read)) = read_batch(whole.slice(..length)) {
+                assert!(read.len() < frames().len(), "cut at {length}");
+            }
+        }
+    }
+
+    /// Whatever comes, the answer is frames or an error; memory stays within the batch's own size.
+    #[test]
+    fn garbled_batches_never_panic() {
+        let whole = batch(&frames()).to_vec();
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = |below: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % below as u64) as usize
+        };
+        let mut refused = 0;
+        for _ in 0..20_000 {
+            let mut garbled = whole.clone();
+            for _ in 0..=next(4) {
+                let at = next(garbled.len());
+                garbled[at] = next(256) as u8;
+            }
+            refused += u32::from(read_batch(garbled.into()).is_err());
+        }
+        assert!(refused > 1000, "{refused} were refused");
+    }
+
+    #[test]
+    fn an_error_says_what_was_expected_and_where() {
+        let error = read_batch(Bytes::from_static(b"GET / HTTP/1.1")).unwrap_err().to_string();
+        assert!(error.contains("no batch"), "{error}");
+        let mut other_version = batch(&[Frame::Heartbeat {}]).to_vec();
+        other_version[0] = 42;
+        let error = read_batch(other_version.into()).unwrap_err().to_string();
+        assert!(error.contains("version 42"), "{error}");
+        let mut side =
+            batch(&[Frame::Detach { channel: ChannelId(1), side: Side::Send, arrivals: 1 }])
+                .to_vec();
+        let at = side.len() - 5;
+        side[at] = 9;
+        let error = read_batch(side.into()).unwrap_err().to_string();
+        assert!(error.contains("9 is no Side") && error.contains("Detach.side"), "{error}");
+    }
+}

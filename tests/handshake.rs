@@ -1,0 +1,106 @@
+//! Who is let in: the socket side of the coordinator, spoken to by hand.
+
+use std::time::Duration;
+
+use channels::sequence::Sequence;
+use channels::wire::{
+    BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role, Secret, read_batch,
+};
+use coordinator::Settings;
+use coordinator::platform::{Launch, Memory};
+use coordinator::server::{Config, serve};
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+
+/// A coordinator without workers; its address, its key, and what stops it.
+async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let key = Secret::random();
+    let config = Config { settings: Settings::default(), client_secret: key.clone() };
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(serve(listener, config, Box::new(Memory::new(|_: Launch| {})), stopped));
+    (address, key, stop)
+}
+
+fn hello(version: u16, secret: Secret) -> Frame {
+    let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
+    Frame::Hello {
+        version,
+        build,
+        role: Role::Client { workers_max: 1, place: Place::Auto },
+        secret,
+    }
+}
+
+fn batch(frames: &[Frame]) -> Message {
+    let mut writer = BatchWriter::new(Sequence::default().envelope());
+    frames.iter().for_each(|frame| writer.push(frame));
+    Message::Binary(writer.finish())
+}
+
+/// Says something as the first word, and hears what comes until the link ends.
+async fn answers(address: &str, first: Message) -> Vec<Frame> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (mut socket, _) =
+        tokio_tungstenite::client_async(format!("ws://{address}"), stream).await.unwrap();
+    socket.send(first).await.unwrap();
+    let mut heard = Vec::new();
+    while let Ok(Some(Ok(Message::Binary(bytes)))) =
+        timeout(Duration::from_millis(300), socket.next()).await
+    {
+        heard.extend(read_batch(bytes).unwrap().1);
+    }
+    heard
+}
+
+#[tokio::test]
+async fn the_right_key_is_welcome_and_only_it() {
+    let (address, key, _stop) = coordinator().await;
+    let welcome = answers(&address, batch(&[hello(PROTOCOL_VERSION, key.clone())])).await;
+    assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]), "{welcome:?}");
+    for (first, reason) in [
+        (hello(PROTOCOL_VERSION, Secret([0; 32])), "secret"),
+        (hello(PROTOCOL_VERSION + 1, key), "version 2, the coordinator 1"),
+        (Frame::Heartbeat {}, "a hello was expected"),
+    ] {
+        let turned = answers(&address, batch(std::slice::from_ref(&first))).await;
+        match &turned[..] {
+            [Frame::Turned { reason: given }] => assert!(given.contains(reason), "{given}"),
+            other => panic!("{first} was answered by {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_worker_needs_the_secret_of_its_launch() {
+    let (address, key, _stop) = coordinator().await;
+    let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
+    let role = Role::Worker { launch: 1, threads: 1, memory_bytes: 1, process: 1 };
+    let hello = Frame::Hello { version: PROTOCOL_VERSION, build, role, secret: key };
+    let turned = answers(&address, batch(&[hello])).await;
+    assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains("secret")));
+}
+
+#[tokio::test]
+async fn rubbish_ends_its_own_link_only() {
+    let (address, key, _stop) = coordinator().await;
+    for first in [
+        Message::Text("hello".into()),
+        Message::Binary(vec![0; 3].into()),
+        Message::Binary(vec![0xff; 4096].into()),
+        batch(&[]),
+    ] {
+        assert_eq!(answers(&address, first).await, [], "no answer to who says nothing");
+    }
+    let mut silent = TcpStream::connect(&address).await.unwrap();
+    silent.write_all(b"GET /nonsense HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    timeout(Duration::from_secs(20), silent.read_to_end(&mut answer)).await.unwrap().ok();
+    let welcome = answers(&address, batch(&[hello(PROTOCOL_VERSION, key)])).await;
+    assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]));
+}
