@@ -2,6 +2,7 @@
 
 mod environment;
 mod failures;
+mod job;
 mod objects;
 
 #[path = "../../../../examples/thumbnails/store.rs"]
