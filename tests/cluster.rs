@@ -57,7 +57,12 @@ pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
 
 /// A program of `examples/`, which `cargo test` has built beside this one.
 pub(crate) fn example(name: &str) -> PathBuf {
+    built("examples").join(name)
+}
+
+/// Something else that `cargo test --workspace` has built.
+pub(crate) fn built(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a running program has a path");
     let folder = test.parent().and_then(|deps| deps.parent()).expect("target/PROFILE/deps/TEST");
-    folder.join("examples").join(name)
+    folder.join(name)
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use ::coordinator::Settings;
+use ::coordinator::platform::{Launch, Memory};
+use ::coordinator::server::{Config, serve};
 use channels::sequence::Sequence;
 use channels::wire::{
     BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role, Secret, read_batch,
 };
-use coordinator::Settings;
-use coordinator::platform::{Launch, Memory};
-use coordinator::server::{Config, serve};
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

@@ -2,6 +2,7 @@
 //! worker processes run.
 
 mod cluster;
+mod coordinator;
 mod examples;
 mod failure;
 mod handshake;

@@ -170,7 +170,7 @@ impl Coordinator {
             Event::Received { session, frame } => self.on_received(now, session, frame, commands),
             Event::Disconnected { session, cause } => self.fence(now, session, &cause, commands),
             Event::LaunchEnded { launch, cause } => {
-                self.scheduler.on_launch_failed(launch, &cause, &mut self.relay, commands);
+                self.scheduler.on_launch_failed(now, launch, &cause, &mut self.relay, commands);
             }
             Event::Tick => self.on_tick(now, commands),
         }
@@ -379,7 +379,16 @@ impl Coordinator {
             Role::Worker { .. } => {
                 self.scheduler.on_worker_gone(now, session, cause, &mut self.relay, commands);
             }
-            Role::Client { .. } => self.scheduler.on_client_gone(&mut self.relay, commands),
+            Role::Client { .. } => {
+                self.scheduler.on_client_gone(&mut self.relay, commands);
+                let workers: Vec<SessionId> = self.sessions.keys().copied().collect();
+                for worker in workers {
+                    let reason = "the client is gone".to_owned();
+                    self.relay.leave(worker, commands);
+                    self.forget(now, worker, &reason, commands);
+                    commands.push(Command::Close { session: worker, reason });
+                }
+            }
         }
     }
 }

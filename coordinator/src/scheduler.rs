@@ -20,8 +20,11 @@ use crate::Command;
 use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
 use crate::relay::{Keep, Relay, Violation};
 
-/// Workers that failed to start, one after the other, before the tasks in the pool are given up.
+/// Workers that failed to start, one after the other, before the tasks in the pool are given up,
+/// or, if there are other workers, before launches are spaced out.
 const FAILED_LAUNCHES_MAX: u32 = 3;
+/// The first space between launches that fail; it doubles, up to 64 times as much.
+const LAUNCH_SPACE: Duration = Duration::from_millis(500);
 /// Tasks known at once. One more never starts.
 const TASKS_MAX: usize = 1 << 20;
 
@@ -80,7 +83,10 @@ pub struct Scheduler {
     /// Launches without a hello yet.
     starting: BTreeSet<u64>,
     next_launch: u64,
+    /// How many launches failed since one succeeded.
     failed_launches: u32,
+    /// No launch before this time.
+    launch_after: Duration,
     /// Counts for the report at the end.
     totals: Totals,
 }
@@ -133,6 +139,7 @@ impl Scheduler {
             starting: BTreeSet::new(),
             next_launch: 0,
             failed_launches: 0,
+            launch_after: Duration::ZERO,
             totals: Totals::default(),
         }
     }
@@ -184,6 +191,7 @@ impl Scheduler {
             return false;
         }
         self.failed_launches = 0;
+        self.launch_after = now;
         let poll = Poll { start: now, threads, cpu: 0.0, memory: 0.0, running: 0, held: 0 };
         let tasks = BTreeSet::new();
         let worker = Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false };
@@ -275,6 +283,7 @@ impl Scheduler {
     /// A launch came to nothing.
     pub fn on_launch_failed(
         &mut self,
+        now: Duration,
         launch: u64,
         reason: &str,
         relay: &mut Relay,
@@ -284,10 +293,9 @@ impl Scheduler {
             return;
         }
         self.failed_launches += 1;
-        let hopeless = self.failed_launches >= FAILED_LAUNCHES_MAX
-            && self.workers.is_empty()
-            && self.starting.is_empty();
-        if !hopeless {
+        let Some(beyond) = self.failed_launches.checked_sub(FAILED_LAUNCHES_MAX) else { return };
+        if !self.workers.is_empty() {
+            self.launch_after = now + LAUNCH_SPACE * (1 << beyond.min(6));
             return;
         }
         self.failed_launches = 0;
@@ -320,16 +328,11 @@ impl Scheduler {
         }
     }
 
-    /// The client is gone: nobody wants the tasks any more, nor the workers (C48).
+    /// The client is gone: nobody wants the tasks any more (C48), nor workers that are starting.
     pub fn on_client_gone(&mut self, relay: &mut Relay, commands: &mut Vec<Command>) {
         self.pool.clear();
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             self.end(id, &Outcome::Cancelled, relay, commands);
-        }
-        let sessions: Vec<SessionId> = self.workers.keys().copied().collect();
-        for session in sessions {
-            let reason = "the client is gone".to_owned();
-            commands.push(Command::Close { session, reason });
         }
         for launch in std::mem::take(&mut self.starting) {
             commands.push(Command::Stop { launch });
@@ -342,7 +345,7 @@ impl Scheduler {
             let id = self.pool.pop_front().expect("a worker is chosen for a task");
             self.run(id, session, relay, commands);
         }
-        self.launch(commands);
+        self.launch(now, commands);
         if self.pool.is_empty() {
             self.release_idle(now, commands);
         }
@@ -411,8 +414,8 @@ impl Scheduler {
     }
 
     /// The paper's static spawning: a slot for every task, up to the limit.
-    fn launch(&mut self, commands: &mut Vec<Command>) {
-        if self.pool.is_empty() {
+    fn launch(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        if self.pool.is_empty() || now < self.launch_after {
             return;
         }
         let able = self.workers.values().filter(|worker| !worker.draining);

@@ -245,6 +245,47 @@ fn a_lost_task_has_one_outcome() {
     assert!(matches!(frames[..], [Frame::Offer { .. }]), "no worker can be started: {frames:?}");
 }
 
+/// Launches that fail one after the other end the tasks that wait for them, or are spaced out.
+#[test]
+fn a_crash_loop_of_launches_ends_or_slows_down() {
+    let failed = |launch| Event::LaunchEnded { launch, cause: "no".to_owned() };
+    let launches = |commands: Vec<Command>| -> Vec<u64> {
+        let launch = |command: &Command| match command {
+            Command::Launch { launch } => Some(*launch),
+            _ => None,
+        };
+        commands.iter().filter_map(launch).collect()
+    };
+    let mut bench = Bench::new(3);
+    for _ in 0..3 {
+        bench.spawn(0, Vec::new());
+    }
+    assert_eq!(launches(bench.take()), [1, 2, 3]);
+    (1..=3).for_each(|launch| bench.event(failed(launch)));
+    assert!(launches(bench.take()).len() <= 2, "two more were asked for before the third failed");
+    assert_eq!(bench.core.totals().ended, 3);
+
+    let mut bench = Bench::new(2);
+    bench.spawn(0, Vec::new());
+    bench.worker(1);
+    bench.take();
+    bench.spawn(0, Vec::new());
+    let mut tried = Vec::new();
+    for _ in 0..100 {
+        bench.now += Duration::from_millis(100);
+        for node in [CLIENT, SessionId(101)] {
+            bench.frame(node, Frame::Heartbeat {});
+        }
+        bench.event(Event::Tick);
+        for launch in launches(bench.take()) {
+            tried.push(launch);
+            bench.event(failed(launch));
+        }
+    }
+    assert!((4..=9).contains(&tried.len()), "in ten seconds: {tried:?}");
+    assert_eq!(bench.core.totals().ended, 0, "the task waits for the worker that is there");
+}
+
 /// A handle inside a value counts while the value is anywhere, and no longer.
 #[test]
 fn a_handle_in_a_message_is_counted_until_it_is_dropped() {

@@ -1,0 +1,108 @@
+//! `farspawn coordinator`: the coordinator as a process of its own.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use channels::wire::Secret;
+use clap::{Parser, Subcommand};
+use coordinator::Settings;
+use coordinator::platform::{Local, Program};
+use coordinator::scheduler::Policy;
+use coordinator::server::{Config, serve};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+/// Goroutines and channels across processes.
+#[derive(Debug, Parser)]
+#[command(name = "farspawn", version)]
+struct Flags {
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Schedules tasks, relays channels, and starts workers on this machine.
+    ///
+    /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
+    /// the key file's content; one client at a time.
+    Coordinator(Coordinate),
+}
+
+#[derive(Debug, Parser)]
+struct Coordinate {
+    /// Where to listen: a loopback address, for the link is not encrypted
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
+    listen: SocketAddr,
+    /// 64 hexadecimal digits that every client must know; made if the file is not there
+    #[arg(long, value_name = "FILE")]
+    key_file: PathBuf,
+    /// At most so many workers, unless the client asks for another number
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    workers: u32,
+    /// Threads of each worker
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    threads: u32,
+    /// Silence in milliseconds after which a node counts as lost
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
+    lease_ms: u64,
+    /// What a worker runs: the client's own program, and its arguments
+    #[arg(required = true, last = true, value_name = "PROGRAM")]
+    program: Vec<OsString>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    logs.with_env_filter(EnvFilter::from_default_env()).init();
+    let Flags { command: Subcommands::Coordinator(flags) } = Flags::parse();
+    if !flags.listen.ip().is_loopback() {
+        bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
+    }
+    let key = read_or_make_key(&flags.key_file)?;
+    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
+    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
+    let platform = Local::new(Program {
+        path: path.into(),
+        arguments: arguments.to_vec(),
+        environment: vec![threads],
+    });
+    let policy =
+        Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
+    let settings = Settings { policy, lease: Duration::from_millis(flags.lease_ms) };
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .with_context(|| format!("--listen {}", flags.listen))?;
+    println!("ws://{}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        tokio::signal::ctrl_c().await.ok();
+        stop.send(()).ok();
+    });
+    let config = Config { settings, client_secret: key };
+    let totals = serve(listener, config, Box::new(platform), stopped).await?;
+    tracing::info!("ended: {totals:?}");
+    Ok(())
+}
+
+/// Reads the key, or makes one that only this user can read.
+fn read_or_make_key(file: &Path) -> anyhow::Result<Secret> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let name = file.display();
+    if !file.exists() {
+        let mut options = fs::OpenOptions::new();
+        let made = options.write(true).create_new(true).mode(0o600).open(file);
+        let mut made = made.with_context(|| format!("--key-file {name} cannot be made"))?;
+        made.write_all(Secret::random().to_hex().as_bytes())?;
+    }
+    let text = fs::read_to_string(file).with_context(|| format!("--key-file {name}"))?;
+    let key = Secret::from_hex(text.trim());
+    key.with_context(|| format!("--key-file {name}: 64 hexadecimal digits are expected"))
+}
