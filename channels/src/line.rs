@@ -1,7 +1,7 @@
 //! A queue that one may leave from the middle, and return to at one's old place.
 //!
 //! **Invariants**: places grow from front to back; the first and the last entry are present; absent
-//! entries are at most as many as present ones plus [`SLACK`], so that a line in which one waits
+//! entries are at most as many as present ones plus a few, so that a line in which one waits
 //! for ever while others come and go does not grow.
 
 use std::collections::VecDeque;

@@ -339,16 +339,14 @@ impl Scheduler {
         }
     }
 
-    /// Gives tasks to workers, asks for more workers, lets idle ones go. Called after every event.
+    /// Gives tasks to workers, and asks for more workers. Called after every event.
     pub fn place(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
-        while let Some(session) = self.choose(now) {
-            let id = self.pool.pop_front().expect("a worker is chosen for a task");
+        while let Some(id) = self.pool.front().copied() {
+            let Some(session) = self.choose(now) else { break };
+            self.pool.pop_front();
             self.run(id, session, relay, commands);
         }
         self.launch(now, commands);
-        if self.pool.is_empty() {
-            self.release_idle(now, commands);
-        }
     }
 
     /// The worker for the task at the head of the pool: one to which Algorithm 1 replies with a
@@ -436,7 +434,10 @@ impl Scheduler {
     }
 
     /// Line 12 of Algorithm 1, after a while: a local worker costs nothing while it waits.
-    fn release_idle(&mut self, now: Duration, commands: &mut Vec<Command>) {
+    pub fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        if !self.pool.is_empty() {
+            return;
+        }
         for (session, worker) in &mut self.workers {
             let reply = algorithm_1(now, &worker.poll, 0, &self.policy.thresholds);
             let idle = now.saturating_sub(worker.idle_since) >= self.policy.idle_timeout;

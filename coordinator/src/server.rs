@@ -34,6 +34,8 @@ const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 const CONNECTIONS_MAX: usize = 16_384;
 /// Bytes that wait for a node that does not read. Beyond that its link is broken.
 const QUEUED_BYTES_MAX: usize = 256 << 20;
+/// Batches that have been read and not handled. Beyond that nothing more is read.
+const INPUTS_WAITING_MAX: usize = 64;
 /// Inputs handled before the answers are sent.
 const INPUTS_MAX: usize = 256;
 /// Socket buffers of a connection, in bytes; the library's own would be 256 KiB a worker.
@@ -66,7 +68,7 @@ pub async fn serve(
     stop: oneshot::Receiver<()>,
 ) -> io::Result<Totals> {
     let address = listener.local_addr()?;
-    let (inbox, inputs) = mpsc::channel(1024);
+    let (inbox, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
     let accepting = tokio::spawn(accept(listener, inbox));
     let server = Server::new(address, config, platform);
     let totals = server.run(inputs, stop).await;

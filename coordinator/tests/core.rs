@@ -461,6 +461,7 @@ fn an_idle_worker_is_let_go_and_a_new_one_started_when_needed() {
         bench.now = Duration::from_secs(second);
         bench.frame(worker, Frame::Heartbeat {});
         bench.frame(CLIENT, Frame::Heartbeat {});
+        bench.event(Event::Tick);
     }
     assert!(bench.sent(worker).contains(&Frame::Shutdown {}));
     bench.spawn(0, Vec::new());
