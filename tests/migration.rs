@@ -132,6 +132,60 @@ fn a_waiting_receive_survives_the_departure_of_its_channel() {
     });
 }
 
+/// A channel leaves while tasks of this process send, receive and give up on it.
+#[test]
+fn a_channel_leaves_under_fire() {
+    with_threads(1, async {
+        for round in 0..40 {
+            let (sender, receiver) = channel(round % 3);
+            let senders: Vec<_> = (0..4)
+                .map(|from| {
+                    let sender = sender.clone();
+                    tokio::spawn(async move {
+                        for n in 0..50 {
+                            sender.send(from * 100 + n).await.unwrap();
+                        }
+                    })
+                })
+                .collect();
+            let here: Vec<_> = (0..2).map(|_| tokio::spawn(take_here(receiver.clone()))).collect();
+            for _ in 0..round * 3 {
+                tokio::task::yield_now().await;
+            }
+            let there = spawn(drain(receiver));
+            drop(sender);
+            for sending in senders {
+                sending.await.unwrap();
+            }
+            let mut taken = there.await.unwrap();
+            for taking in here {
+                taken.extend(taking.await.unwrap());
+            }
+            taken.sort_unstable();
+            let all: Vec<u32> =
+                (0..4).flat_map(|from| (0..50).map(move |n| from * 100 + n)).collect();
+            assert_eq!(taken, all, "round {round}");
+        }
+    });
+}
+
+/// Receives to the end; every other receive is given up after its first poll.
+async fn take_here(receiver: Receiver<u32>) -> Vec<u32> {
+    let mut taken = Vec::new();
+    loop {
+        if let Some(Ok(n)) = futures::FutureExt::now_or_never(receiver.recv()) {
+            taken.push(n);
+        }
+        match receiver.recv().await {
+            Ok(n) => taken.push(n),
+            Err(end) => {
+                assert_eq!(end, RecvError::Closed);
+                return taken;
+            }
+        }
+    }
+}
+
 #[task]
 async fn send_one(sender: Sender<u32>, value: u32) {
     sender.send(value).await.unwrap();
