@@ -323,3 +323,20 @@ async fn drain_stubborn(receiver: Receiver<Stubborn>) -> u32 {
     }
     count
 }
+
+/// Two channels whose buffers hold handles to each other.
+#[test]
+fn channels_that_hold_each_other_can_leave() {
+    with_threads(1, async {
+        let (one, receiver) = channel(2);
+        let (other, _kept) = channel(2);
+        one.send(Loop(Some(other.clone()))).await.unwrap();
+        other.send(Loop(Some(one.clone()))).await.unwrap();
+        assert!(spawn(take_one(receiver)).await.unwrap());
+    });
+}
+
+#[task]
+async fn take_one(start: Receiver<Loop>) -> bool {
+    matches!(start.recv().await, Ok(Loop(Some(_))))
+}

@@ -203,3 +203,61 @@ fn figures_tell_what_was_done() {
         assert!(stats.workers_us > 0);
     });
 }
+
+#[task]
+async fn keep(sender: Sender<u64>) {
+    std::future::pending::<()>().await;
+    drop(sender);
+}
+
+/// A task that is stopped before it began gives the handles in its arguments back.
+#[test]
+fn handles_of_a_task_aborted_at_once_are_not_forgotten() {
+    with_threads(1, async {
+        for _ in 0..200 {
+            let (sender, receiver) = channel::<u64>(1);
+            let task = spawn(keep(sender));
+            task.abort();
+            assert_eq!(task.await, Err(JoinError::Cancelled));
+            assert!(receiver.recv().await.is_err());
+        }
+    });
+}
+
+struct Explosive;
+
+impl Serialize for Explosive {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("too hot to encode")
+    }
+}
+
+impl<'de> Deserialize<'de> for Explosive {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self)
+    }
+}
+
+#[task]
+async fn explosive() -> Explosive {
+    Explosive
+}
+
+#[task]
+async fn parent() -> u64 {
+    spawn(plain_parent()).await.unwrap()
+}
+
+#[task]
+fn plain_parent() -> u64 {
+    spawn(tree(1)).join_blocking().unwrap()
+}
+
+#[test]
+fn a_result_that_panics_while_it_is_encoded_is_a_panic_of_its_task() {
+    with_threads(1, async {
+        let ended = spawn(explosive()).await.map(|_| ());
+        assert_eq!(ended, Err(JoinError::Panicked("too hot to encode".to_owned())));
+        assert_eq!(spawn(parent()).await, Ok(2), "the slot is free again");
+    });
+}

@@ -9,9 +9,11 @@
 //! Who dies when: if this process dies before the frames have left, nobody outside ever knew the
 //! channel. If it dies after, the home has everything, and fences what belongs to this process.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -30,10 +32,15 @@ use crate::wire::{End, Frame, Passage, Side};
 /// handles to each other cannot wait for each other's lock.
 static EXPORTS: ReentrantMutex<()> = ReentrantMutex::new(());
 
+/// Channels in the buffers of channels in the buffers …: each takes a part of the stack.
+const NESTING_MAX: usize = 64;
+
 thread_local! {
     /// The channels whose values this thread is encoding for an export, innermost last. Their locks
     /// are held; a handle to one of them among the values finds its identity here.
     static EXPORTING: RefCell<Vec<(usize, ChannelId)>> = const { RefCell::new(Vec::new()) };
+    /// Values that have left, until no lock is held under which they must not be dropped.
+    static LEFT: RefCell<Vec<Box<dyn Any>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What all handles of one channel in one process share.
@@ -175,8 +182,12 @@ impl<T> Shared<T> {
             let passage = Passage { channel: relayed.channel, side, capacity };
             return same_node(node, &relayed.node).map(|()| passage);
         }
+        if EXPORTING.with_borrow(Vec::len) >= NESTING_MAX {
+            return Err(Stranded::TooDeep);
+        }
         let exports = EXPORTS.lock();
         let mut core = self.lock();
+        let handles = core.handles.map(|handles| u32::from(handles > 0));
         let Location::Local(chan) = &mut core.location else {
             drop((core, exports));
             return self.export(node, side);
@@ -184,23 +195,40 @@ impl<T> Shared<T> {
         let channel = ChannelId::random();
         EXPORTING.with_borrow_mut(|all| all.push((this, channel)));
         let done = Unexporting;
+        // First of all, for its values may hold channels that hold a handle to this one.
+        let [senders, receivers] = handles;
+        node.push(Frame::Export { channel, capacity, senders, receivers });
         chan.withdraw_offers();
-        let packed = Packed::of(chan, node);
+        let packing = AssertUnwindSafe(|| Packed::of(chan, node));
+        let packed = catch_unwind(packing);
         drop(done);
         let packed = match packed {
-            Ok(packed) => packed,
-            Err(stranded) => {
+            Ok(Ok(packed)) => packed,
+            failed => {
+                // The channel stays, as it was: its offers are made again.
                 let mut wakes = Wakes::default();
                 chan.rematch(&mut wakes.note());
-                drop(core);
+                for (side, arrivals) in [(Side::Send, senders), (Side::Receive, receivers)] {
+                    node.push(Frame::Detach { channel, side, arrivals });
+                }
+                drop((core, exports));
                 wakes.wake();
-                return Err(stranded);
+                return match failed {
+                    Ok(packed) => Err(packed.err().unwrap_or(Stranded::Unsendable)),
+                    Err(panic) => resume_unwind(panic),
+                };
             }
         };
-        let erased: Arc<dyn std::any::Any + Send + Sync> = self.clone();
+        let erased: Arc<dyn Any + Send + Sync> = self.clone();
         node.remember(channel, Arc::downgrade(&erased));
         let values = leave(&mut core, packed, channel, node);
-        drop((core, exports, values));
+        LEFT.with_borrow_mut(|left| left.push(Box::new(values)));
+        drop(core);
+        // Values may hold handles of channels whose locks an outer export on this thread holds.
+        if EXPORTING.with_borrow(Vec::is_empty) {
+            drop(LEFT.take());
+        }
+        drop(exports);
         Ok(Passage { channel, side, capacity })
     }
 
@@ -215,7 +243,7 @@ impl<T> Shared<T> {
             let core = Mutex::new(Core { location, handles: [0; 2] });
             Arc::new(Self { core, capacity: capacity as usize }) as Arc<_>
         };
-        let found: Arc<dyn std::any::Any + Send + Sync> = node.find_or_make(channel, make);
+        let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
         let Ok(shared) = found.downcast::<Self>() else { return Err(Stranded::OtherType) };
         let mut core = shared.lock();
         core.handles[side as usize] += 1;
@@ -255,10 +283,7 @@ fn leave<T: Message>(
 ) -> Vec<T> {
     let mut relayed = Relayed::new(channel, node.clone());
     relayed.arrivals = core.handles.map(|handles| u32::from(handles > 0));
-    let [senders, receivers] = relayed.arrivals;
     let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
-    let capacity = chan.capacity() as u32;
-    node.push(Frame::Export { channel, capacity, senders, receivers });
     let moved = &mut relayed.moved;
     moved.refused = chan.take_all_refused();
     moved.end = chan.ended().cloned();

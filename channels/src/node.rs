@@ -155,11 +155,12 @@ impl Node {
     ///
     /// Nothing is lost but the answer.
     pub async fn inspect(&self) -> Option<Stats> {
-        let mut asked = None;
+        let mut asked = Asked { node: self, operation: None };
         let answer = poll_fn(|context| {
             let ask = |operation| Frame::Inspect { operation };
-            let operation = *asked.get_or_insert_with(|| self.begin(context.waker().clone(), ask));
-            self.poll(operation, context.waker())
+            let waker = context.waker();
+            let begin = || self.begin(waker.clone(), ask);
+            self.poll(*asked.operation.get_or_insert_with(begin), waker)
         });
         match answer.await {
             Conclusion::Inspected(stats) => Some(stats),
@@ -213,6 +214,12 @@ impl Node {
         }
     }
 
+    /// Forgets an operation whose answer nobody waits for.
+    pub(crate) fn abandon(&self, operation: OperationId) {
+        let forgotten = self.state.lock().operations.remove(&operation);
+        drop(forgotten);
+    }
+
     /// Remembers a channel, so that every handle to it in this process is of the same one.
     pub(crate) fn remember(&self, channel: ChannelId, known: Known) {
         self.channels.insert(channel, known);
@@ -246,6 +253,20 @@ impl Node {
         drop(state);
         if let Operation::Waiting(waker) = before {
             waker.wake();
+        }
+    }
+}
+
+/// A question under way.
+struct Asked<'a> {
+    node: &'a Node,
+    operation: Option<OperationId>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(operation) = self.operation {
+            self.node.abandon(operation);
         }
     }
 }

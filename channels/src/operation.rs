@@ -441,6 +441,14 @@ impl<T: Message> Future for Closing<'_, T> {
     }
 }
 
+impl<T: Message> Drop for Closing<'_, T> {
+    fn drop(&mut self) {
+        if let Some((node, operation)) = self.remote.take() {
+            node.abandon(operation);
+        }
+    }
+}
+
 /// Notes that a task waits on a channel, if it does.
 fn noted<R>(polled: Poll<R>) -> Poll<R> {
     if polled.is_pending() {

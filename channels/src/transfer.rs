@@ -47,11 +47,40 @@ pub fn pack<T: Serialize + ?Sized>(node: &Arc<Node>, value: &T) -> Result<Parcel
 pub fn unpack<T: DeserializeOwned>(node: &Arc<Node>, parcel: Parcel) -> Result<T, CodecError> {
     let passages = parcel.passages.into_iter().map(Some).collect();
     ARRIVALS.with_borrow_mut(|all| all.push(Arrival { node: node.clone(), passages }));
-    let popped = OnDrop(|| ARRIVALS.with_borrow_mut(Vec::pop));
-    let decoded = codec::decode(parcel.codec, &parcel.payload);
-    let arrival = popped.now().expect("what was pushed above");
-    arrival.passages.into_iter().flatten().for_each(|unclaimed| node.give_back(unclaimed));
-    decoded
+    // What comes off is dropped outside of the borrow, and gives back what nobody claimed.
+    let _popped = OnDrop(|| ARRIVALS.with_borrow_mut(Vec::pop));
+    codec::decode(parcel.codec, &parcel.payload)
+}
+
+/// A parcel for this process that may never be looked into: then its handles go back.
+pub struct Undelivered {
+    node: Arc<Node>,
+    parcel: Option<Parcel>,
+}
+
+impl Undelivered {
+    /// A parcel whose handles count as this node's.
+    pub fn new(node: Arc<Node>, parcel: Parcel) -> Self {
+        Self { node, parcel: Some(parcel) }
+    }
+
+    /// Decodes it; see [`unpack`].
+    pub fn unpack<T: DeserializeOwned>(mut self) -> Result<T, CodecError> {
+        unpack(&self.node, self.parcel.take().unwrap_or_default())
+    }
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        let passages = self.parcel.take().unwrap_or_default().passages;
+        passages.into_iter().for_each(|passage| self.node.give_back(passage));
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.passages.drain(..).flatten().for_each(|unclaimed| self.node.give_back(unclaimed));
+    }
 }
 
 /// A handle is being encoded. `export` makes its channel known to the node's coordinator.
@@ -93,6 +122,7 @@ pub(crate) enum Stranded {
     OtherNode,
     OtherType,
     Unsendable,
+    TooDeep,
 }
 
 impl fmt::Display for Stranded {
@@ -105,6 +135,7 @@ impl fmt::Display for Stranded {
             Self::TooMany => "a message carries at most 1024 handles",
             Self::OtherNode => "the channel belongs to another runtime in this process",
             Self::OtherType => "the channel carries messages of another type",
+            Self::TooDeep => "channels are nested in each other's buffers more than 64 deep",
             Self::Unsendable => "a value in the channel's buffer cannot be encoded",
         })
     }

@@ -27,6 +27,7 @@ use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
 pub mod placement;
 pub mod platform;
+mod policy;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
@@ -328,7 +329,7 @@ impl Coordinator {
 
     /// Fences whoever was silent for the lease; says something to whoever heard nothing for long.
     fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
-        self.scheduler.on_tick(now, commands);
+        self.scheduler.on_tick(now, &mut self.relay, commands);
         let lease = self.settings.lease;
         let silent = |since: Duration| now.saturating_sub(since) > lease;
         let dead: Vec<SessionId> = self

@@ -56,6 +56,8 @@ struct Home {
     attached: BTreeMap<SessionId, [u32; 2]>,
     /// All handles, attached or held, by side.
     handles: [u32; 2],
+    /// The session that is exporting it, until the first other operation on it.
+    exporter: Option<SessionId>,
     /// Operations that wait, or whose offer is out.
     parked: BTreeMap<(SessionId, OperationId), Place>,
 }
@@ -107,6 +109,7 @@ impl Relay {
             chan: Chan::new(capacity as usize),
             attached: BTreeMap::from([(session, handles)]),
             handles,
+            exporter: Some(session),
             parked: BTreeMap::new(),
         };
         self.homes.insert(channel, home);
@@ -116,7 +119,10 @@ impl Relay {
     /// Makes the channel on which a task's outcome will come: the spawner receives, we send.
     pub fn open_result(&mut self, session: SessionId, channel: ChannelId) -> Result<(), Violation> {
         self.export(session, channel, 1, [0, 1])?;
-        self.homes.entry(channel).and_modify(|home| home.handles[Side::Send as usize] += 1);
+        self.homes.entry(channel).and_modify(|home| {
+            home.handles[Side::Send as usize] += 1;
+            home.exporter = None;
+        });
         Ok(())
     }
 
@@ -153,8 +159,8 @@ impl Relay {
     ) -> Result<(), Violation> {
         self.hold(session, &parcel.passages)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if !home.attached.contains_key(&session) || home.chan.len() >= home.chan.capacity() {
-            return Err(Violation::NotAttached(channel));
+        if home.exporter != Some(session) || home.chan.len() >= home.chan.capacity() {
+            return Err(Violation::Unexpected("Restore"));
         }
         home.chan.restore_sent(parcel, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
@@ -302,6 +308,11 @@ impl Relay {
         Ok(())
     }
 
+    /// Whether a session has any handle.
+    pub fn has_handles(&self, session: SessionId) -> bool {
+        self.homes.values().any(|home| home.attached.contains_key(&session))
+    }
+
     /// Handles arrived here inside something that a session sent. It must have them itself.
     pub fn hold(&mut self, session: SessionId, passages: &[Passage]) -> Result<(), Violation> {
         for Passage { channel, side, .. } in passages {
@@ -390,6 +401,7 @@ impl Relay {
         if home.parked.contains_key(&(session, operation)) {
             return Err(Violation::Busy(operation));
         }
+        home.exporter = None;
         Ok(home)
     }
 

@@ -18,6 +18,7 @@ use channels::wire::{Frame, Parcel, Place, SpawnOptions, Stats};
 
 use crate::Command;
 use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
+pub use crate::policy::Policy;
 use crate::relay::{Keep, Relay, Violation};
 
 /// Workers that failed to start, one after the other, before the tasks in the pool are given up,
@@ -27,33 +28,6 @@ const FAILED_LAUNCHES_MAX: u32 = 3;
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
 /// Tasks known at once. One more never starts.
 const TASKS_MAX: usize = 1 << 20;
-
-/// What the scheduler is told at the start.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The paper's thresholds.
-    pub thresholds: Thresholds,
-    /// Workers at once, at most.
-    pub workers_max: usize,
-    /// Threads of a worker that has not yet said how many it has.
-    pub threads: u32,
-    /// How long a worker without tasks is kept. The paper's is zero.
-    pub idle_timeout: Duration,
-    /// Where tasks go.
-    pub place: Place,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            thresholds: Thresholds::default(),
-            workers_max: 2,
-            threads: 2,
-            idle_timeout: Duration::from_secs(10),
-            place: Place::Auto,
-        }
-    }
-}
 
 /// A task as its spawner described it.
 #[derive(Debug)]
@@ -81,7 +55,7 @@ pub struct Scheduler {
     pool: VecDeque<TaskId>,
     workers: BTreeMap<SessionId, Worker>,
     /// Launches without a hello yet.
-    starting: BTreeSet<u64>,
+    starting: BTreeMap<u64, Duration>,
     next_launch: u64,
     /// How many launches failed since one succeeded.
     failed_launches: u32,
@@ -136,7 +110,7 @@ impl Scheduler {
             tasks: BTreeMap::new(),
             pool: VecDeque::new(),
             workers: BTreeMap::new(),
-            starting: BTreeSet::new(),
+            starting: BTreeMap::new(),
             next_launch: 0,
             failed_launches: 0,
             launch_after: Duration::ZERO,
@@ -187,7 +161,7 @@ impl Scheduler {
         launch: u64,
         threads: u32,
     ) -> bool {
-        if !self.starting.remove(&launch) {
+        if self.starting.remove(&launch).is_none() {
             return false;
         }
         self.failed_launches = 0;
@@ -289,7 +263,7 @@ impl Scheduler {
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
-        if !self.starting.remove(&launch) {
+        if self.starting.remove(&launch).is_none() {
             return;
         }
         self.failed_launches += 1;
@@ -334,7 +308,7 @@ impl Scheduler {
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             self.end(id, &Outcome::Cancelled, relay, commands);
         }
-        for launch in std::mem::take(&mut self.starting) {
+        for launch in std::mem::take(&mut self.starting).into_keys() {
             commands.push(Command::Stop { launch });
         }
     }
@@ -351,13 +325,17 @@ impl Scheduler {
 
     /// The worker for the task at the head of the pool: one to which Algorithm 1 replies with a
     /// task, the least occupied first.
+    ///
+    /// Beyond the paper, a worker that holds no task gets one whatever its last reading said: its
+    /// CPU has been idle since, and if its memory is short, no other will have more.
     fn choose(&self, now: Duration) -> Option<SessionId> {
-        let more_to_come = self.workers.len() + self.starting.len() < self.policy.workers_max
-            || !self.starting.is_empty();
-        let workers = self.workers.iter().filter(|(_, worker)| !worker.draining);
+        let can_launch = now >= self.launch_after
+            && self.workers.len() + self.starting.len() < self.policy.workers_max;
+        let more_to_come = can_launch || !self.starting.is_empty();
+        let workers = self.workers.iter().filter(|(_, worker)| self.is_able(now, worker));
         let ready = |worker: &Worker| {
             let reply = algorithm_1(now, &worker.poll, self.pool.len(), &self.policy.thresholds);
-            reply == Reply::Task
+            reply == Reply::Task || worker.tasks.is_empty()
         };
         match self.policy.place {
             Place::Auto => workers
@@ -375,6 +353,13 @@ impl Scheduler {
                 (alone && ready(worker)).then_some(*session)
             }
         }
+    }
+
+    /// Whether a worker may get tasks at all (line 5).
+    fn is_able(&self, now: Duration, worker: &Worker) -> bool {
+        let Thresholds { time, exec_timeout, .. } = self.policy.thresholds;
+        let age = now.saturating_sub(worker.poll.start);
+        !worker.draining && age < exec_timeout.mul_f64(time)
     }
 
     fn run(
@@ -416,7 +401,7 @@ impl Scheduler {
         if self.pool.is_empty() || now < self.launch_after {
             return;
         }
-        let able = self.workers.values().filter(|worker| !worker.draining);
+        let able = self.workers.values().filter(|worker| self.is_able(now, worker));
         let running = |worker: &Worker| worker.poll.running.min(worker.poll.held) as usize;
         let running: usize = able.clone().map(running).sum();
         let wanted = match self.policy.place {
@@ -428,20 +413,38 @@ impl Scheduler {
         for _ in there..wanted.min(self.policy.workers_max) {
             self.next_launch += 1;
             self.totals.launches += 1;
-            self.starting.insert(self.next_launch);
+            self.starting.insert(self.next_launch, now);
             commands.push(Command::Launch { launch: self.next_launch });
         }
     }
 
-    /// Line 12 of Algorithm 1, after a while: a local worker costs nothing while it waits.
-    pub fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
-        if !self.pool.is_empty() {
-            return;
+    /// Time has passed: launches that say nothing are given up, and idle workers let go.
+    pub fn on_tick(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
+        let timeout = self.policy.launch_timeout;
+        let late = |since: &Duration| now.saturating_sub(*since) > timeout;
+        let silent = self.starting.iter().filter(|(_, since)| late(since));
+        for launch in silent.map(|(launch, _)| *launch).collect::<Vec<_>>() {
+            commands.push(Command::Stop { launch });
+            let reason = format!("its worker said nothing for {timeout:?}");
+            self.on_launch_failed(now, launch, &reason, relay, commands);
         }
+        if self.pool.is_empty() {
+            self.release_idle(now, relay, commands);
+        }
+    }
+
+    /// Line 12 of Algorithm 1, after a while: a local worker costs nothing while it waits. One that
+    /// still has handles stays: something there that outlived its task may be using them.
+    fn release_idle(&mut self, now: Duration, relay: &Relay, commands: &mut Vec<Command>) {
         for (session, worker) in &mut self.workers {
             let reply = algorithm_1(now, &worker.poll, 0, &self.policy.thresholds);
             let idle = now.saturating_sub(worker.idle_since) >= self.policy.idle_timeout;
-            if reply == Reply::Shutdown && idle && worker.tasks.is_empty() && !worker.draining {
+            if reply == Reply::Shutdown
+                && idle
+                && worker.tasks.is_empty()
+                && !worker.draining
+                && !relay.has_handles(*session)
+            {
                 worker.draining = true;
                 commands.push(Command::send(*session, Frame::Shutdown {}));
             }

@@ -102,6 +102,31 @@ impl<R> JoinHandle<R> {
     }
 }
 
+impl<R> JoinHandle<R> {
+    /// Waits for the result on this thread: for a task that is a plain `fn`.
+    ///
+    /// # Errors
+    ///
+    /// As awaiting the handle.
+    ///
+    /// ```
+    /// #[runtime::task]
+    /// fn half(n: u64) -> u64 { n / 2 }
+    ///
+    /// #[runtime::task]
+    /// fn quarter(n: u64) -> u64 { runtime::spawn(half(half_of(n))).join_blocking().unwrap() }
+    /// # fn half_of(n: u64) -> u64 { n / 2 }
+    ///
+    /// #[runtime::main]
+    /// async fn main() {
+    ///     assert_eq!(runtime::spawn(quarter(12)).await, Ok(3));
+    /// }
+    /// ```
+    pub fn join_blocking(self) -> Result<R, JoinError> {
+        channels::blocking::wait_for(self)
+    }
+}
+
 impl<R> Future for JoinHandle<R> {
     type Output = Result<R, JoinError>;
 

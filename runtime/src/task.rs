@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use channels::codec::{self, CodecError};
 use channels::node::Node;
 use channels::outcome::Outcome;
-use channels::transfer;
+use channels::transfer::{self, Undelivered};
 use channels::wire::{Build, Parcel, SpawnOptions};
 use channels::{Message, codec::CODEC};
 use futures::FutureExt;
@@ -105,19 +105,19 @@ pub fn start<A: Message, R: Message>(
     arguments: Parcel,
     run: fn(A) -> BoxFuture<R>,
 ) -> Started {
-    let attempt = {
-        let node = node.clone();
-        async move {
-            match transfer::unpack::<A>(&node, arguments) {
-                Err(error) => Outcome::NeverStarted(format!("its arguments: {error}")),
-                Ok(arguments) => Outcome::Returned(run(arguments).await),
-            }
+    let arguments = Undelivered::new(node.clone(), arguments);
+    let attempt = async move {
+        match arguments.unpack::<A>() {
+            Err(error) => Outcome::NeverStarted(format!("its arguments: {error}")),
+            Ok(arguments) => Outcome::Returned(run(arguments).await),
         }
     };
     Box::pin(async move {
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
         let outcome = ended.unwrap_or_else(|panic| Outcome::Panicked(panic_text(&*panic)));
-        Ended::new(&node, outcome)
+        // Encoding runs the user's code once more.
+        let packing = catch_unwind(AssertUnwindSafe(|| Ended::new(&node, outcome)));
+        packing.unwrap_or_else(|panic| Ended::panicked(&node, &*panic))
     })
 }
 
@@ -125,6 +125,10 @@ impl Ended {
     pub(crate) fn new<R: Message>(node: &Arc<Node>, outcome: Outcome<R>) -> Self {
         let packed = pack_outcome(node, &outcome);
         Self { outcome: packed, kept: Box::new(outcome) }
+    }
+
+    pub(crate) fn panicked(node: &Arc<Node>, panic: &(dyn Any + Send)) -> Self {
+        Self::new(node, Outcome::<()>::Panicked(panic_text(panic)))
     }
 }
 

@@ -8,13 +8,16 @@
 //! executor is shut down.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
 use std::time::Duration;
 
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret};
+use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -172,11 +175,11 @@ impl Worker {
         let handle = &self.executor;
         match task.kind {
             Kind::Async => drop(handle.spawn(async move {
-                let ended = seated.await;
+                let ended = AssertUnwindSafe(seated).catch_unwind().await;
                 this.on_ended(attempt, ended, begun.elapsed());
             })),
             Kind::Thread => drop(handle.spawn_blocking(move || {
-                let ended = seated.on_this_thread();
+                let ended = catch_unwind(AssertUnwindSafe(|| seated.on_this_thread()));
                 this.on_ended(attempt, ended, begun.elapsed());
             })),
         }
@@ -197,11 +200,21 @@ impl Worker {
         }
     }
 
-    fn on_ended(&self, attempt: Attempt, ended: Result<Ended, Aborted>, elapsed: Duration) {
+    /// An attempt came to its end, was stopped, or panicked while it was being dropped.
+    fn on_ended(
+        &self,
+        attempt: Attempt,
+        ended: thread::Result<Result<Ended, Aborted>>,
+        elapsed: Duration,
+    ) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
         // Already told: the result is dropped, and its handles with it.
         let Some(verdict) = verdict else { return self.report_if_free() };
-        let ended = ended.unwrap_or_else(|Aborted| Ended::new(&self.node, verdict));
+        let ended = match ended {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(Aborted)) => Ended::new(&self.node, verdict),
+            Err(panic) => Ended::panicked(&self.node, &*panic),
+        };
         self.finish(attempt, ended, elapsed);
     }
 
