@@ -157,11 +157,12 @@ impl Relay {
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        self.hold(session, &parcel.passages)?;
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
         if home.exporter != Some(session) || home.chan.len() >= home.chan.capacity() {
             return Err(Violation::Unexpected("Restore"));
         }
+        self.hold(session, &parcel.passages)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         home.chan.restore_sent(parcel, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         Ok(())
