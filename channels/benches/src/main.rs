@@ -1,0 +1,40 @@
+//! Channels of this project beside those of others: what a message costs, in one run.
+//!
+//! A [`cell`](mod@cell) is a pattern, a capacity and a kind of value. Every [`contender`] of a cell
+//! runs one [`lap`] in each [`rounds`](mod@rounds), in a rotating order, so that a machine that
+//! slows down slows all of them; the [`report`] shows medians, and ours over the best of the others.
+//!
+//! # Modules
+//!
+//! - `arguments`: the command line. `cell`: what is measured. `value`: what is sent.
+//! - `contender`: the one interface of all channels; `ours`, `peers`: those that implement it.
+//! - `lap`: the patterns, written once for all contenders.
+//! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table, summary, JSON.
+
+mod arguments;
+mod cell;
+mod contender;
+mod lap;
+mod meter;
+mod ours;
+mod peers;
+mod report;
+mod rounds;
+mod value;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+
+fn main() {
+    let arguments = Arguments::parse();
+    crossfire::detect_backoff_cfg();
+    let mut report = report::Report::new(&arguments);
+    let mut course = rounds::Course::new(arguments.rounds);
+    for cell in cell::all().into_iter().filter(|cell| arguments.wants(*cell)) {
+        let contestants = contender::of(cell);
+        let chosen = contestants.into_iter().filter(|one| arguments.admits(one.name));
+        report.add(course.run(cell, chosen.collect()));
+    }
+    report.finish();
+}
