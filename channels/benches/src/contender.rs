@@ -12,8 +12,10 @@ use crate::peers::{
 use crate::value::{Block, Value};
 
 /// All contenders, in the order of the columns.
-pub(crate) const NAMES: [&str; 6] =
-    ["ours", "kanal", "flume", "async-channel", "crossfire", "tokio"];
+pub(crate) const NAMES: [&str; 7] =
+    [OURS, "kanal", "flume", "async-channel", "crossfire", "tokio", GO];
+pub(crate) const OURS: &str = "ours";
+pub(crate) const GO: &str = "go";
 
 /// A channel that is compared. Its functions panic where the channel refuses, for a lap closes
 /// nothing early.
@@ -39,21 +41,30 @@ pub(crate) trait Contender<T>: 'static {
 /// A contender in a cell.
 pub(crate) struct Contestant {
     pub(crate) name: &'static str,
-    /// Runs the pattern of a cell with so many messages.
-    pub(crate) lap: fn(Cell, u64) -> BoxFuture<'static, ()>,
+    pub(crate) track: Track,
+}
+
+/// Where a contender runs the pattern of a cell, with so many messages.
+pub(crate) enum Track {
+    Here(fn(Cell, u64) -> BoxFuture<'static, ()>),
+    Go,
 }
 
 /// Those who take part in a cell.
 pub(crate) fn of(cell: Cell) -> Vec<Contestant> {
-    match cell.kind {
+    let mut found = match cell.kind {
         Kind::Number => of_kind::<u64>(cell),
         Kind::Block => of_kind::<Block>(cell),
+    };
+    if cell.capacity != Capacity::Unbounded {
+        found.push(Contestant { name: GO, track: Track::Go });
     }
+    found
 }
 
 fn of_kind<T: Value>(cell: Cell) -> Vec<Contestant> {
     let mut found = vec![
-        contestant::<Ours, T>("ours"),
+        contestant::<Ours, T>(OURS),
         contestant::<Kanal, T>("kanal"),
         contestant::<Flume, T>("flume"),
     ];
@@ -83,5 +94,6 @@ fn of_kind<T: Value>(cell: Cell) -> Vec<Contestant> {
 }
 
 fn contestant<C: Contender<T>, T: Value>(name: &'static str) -> Contestant {
-    Contestant { name, lap: |cell, messages| Box::pin(lap::run::<C, T>(cell, messages)) }
+    let track = Track::Here(|cell, messages| Box::pin(lap::run::<C, T>(cell, messages)));
+    Contestant { name, track }
 }

@@ -7,13 +7,15 @@
 //! # Modules
 //!
 //! - `arguments`: the command line. `cell`: what is measured. `value`: what is sent.
-//! - `contender`: the one interface of all channels; `ours`, `peers`: those that implement it.
+//! - `contender`: the one interface of all channels; `ours`, `peers`: those that implement it;
+//!   `go`: Go's, in a process beside this one.
 //! - `lap`: the patterns, written once for all contenders.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table, summary, JSON.
 
 mod arguments;
 mod cell;
 mod contender;
+mod go;
 mod lap;
 mod meter;
 mod ours;
@@ -30,7 +32,8 @@ fn main() {
     let arguments = Arguments::parse();
     crossfire::detect_backoff_cfg();
     let mut report = report::Report::new(&arguments);
-    let mut course = rounds::Course::new(arguments.rounds);
+    let go = if arguments.admits(contender::GO) { go::Go::start() } else { None };
+    let mut course = rounds::Course::new(arguments.rounds, go);
     for cell in cell::all().into_iter().filter(|cell| arguments.wants(*cell)) {
         let contestants = contender::of(cell);
         let chosen = contestants.into_iter().filter(|one| arguments.admits(one.name));

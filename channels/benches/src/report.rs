@@ -1,22 +1,26 @@
 //! The table while it grows, and the summary below it.
 
-use serde_json::json;
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::arguments::Arguments;
 use crate::cell::Cell;
-use crate::contender::NAMES;
+use crate::contender::{GO, NAMES, OURS};
+use crate::meter::Cost;
 use crate::rounds::{Row, Samples};
 
 const CELL_COLUMNS: usize = 24;
 const COST_COLUMNS: usize = 14;
-const RATIO_COLUMNS: usize = 10;
-const OURS: &str = "ours";
+const RATIO_COLUMNS: usize = 11;
 
 /// What is printed, and what the summary needs to know of it.
 pub(crate) struct Report {
     names: Vec<&'static str>,
     json: bool,
-    ratios: Vec<(Cell, f64)>,
+    over_best: Vec<(Cell, f64)>,
+    over_go: Vec<(Cell, f64)>,
 }
 
 impl Report {
@@ -28,83 +32,109 @@ impl Report {
             for name in &names {
                 head += &format!("{name:>COST_COLUMNS$}");
             }
-            println!("{head}{:>RATIO_COLUMNS$}{:>RATIO_COLUMNS$}", "ours/best", "CPU");
+            for ratio in ["ours/best", "its CPU", "ours/go"] {
+                head += &format!("{ratio:>RATIO_COLUMNS$}");
+            }
+            println!("{head}");
         }
-        Self { names, json: arguments.json, ratios: Vec::new() }
+        Self { names, json: arguments.json, over_best: Vec::new(), over_go: Vec::new() }
     }
 
     /// Prints a row.
     pub(crate) fn add(&mut self, row: Row) {
-        let ratio = over_best(&row);
-        self.ratios.extend(ratio.map(|(wall, _)| (row.cell, wall)));
+        let best = over(&row, |name| name != OURS && name != GO);
+        let go = over(&row, |name| name == GO);
+        self.over_best.extend(best.map(|ratio| (row.cell, ratio.wall)));
+        self.over_go.extend(go.map(|ratio| (row.cell, ratio.wall)));
         if self.json {
-            println!("{}", in_json(&row, ratio));
+            println!("{}", in_json(&row, best, go));
             return;
         }
         let mut line = format!("{:CELL_COLUMNS$}", row.cell.to_string());
         for name in &self.names {
             let cost = row.samples.iter().find(|samples| samples.name == *name);
-            let cost = cost.map(Samples::median);
-            let text = match cost {
+            let text = match cost.map(Samples::median) {
                 Some(cost) => format!("{:.0} ({:.0})", cost.wall, cost.cpu),
                 None => "-".to_owned(),
             };
             line += &format!("{text:>COST_COLUMNS$}");
         }
-        if let Some((wall, cpu)) = ratio {
-            line += &format!("{wall:>RATIO_COLUMNS$.2}{cpu:>RATIO_COLUMNS$.2}");
+        for ratio in [best.map(|best| best.wall), best.map(|best| best.cpu), go.map(|go| go.wall)] {
+            let text = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+            line += &format!("{text:>RATIO_COLUMNS$}");
         }
         println!("{line}");
     }
 
     /// Prints the summary.
     pub(crate) fn finish(self) {
-        let Some((worst, ratio)) = self.ratios.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
-            return;
-        };
-        let cells = self.ratios.len();
-        let within = |limit| self.ratios.iter().filter(|(_, ratio)| *ratio <= limit).count();
-        let (equal, near) = (within(1.0), within(1.3));
-        let logarithms = self.ratios.iter().map(|(_, ratio)| ratio.ln()).sum::<f64>();
-        let mean = (logarithms / cells as f64).exp();
-        if self.json {
-            let worst = json!({ "cell": worst.to_string(), "ratio": ratio });
-            println!(
-                "{}",
-                json!({ "cells": cells, "at_most_1.0": equal, "at_most_1.3": near,
-                        "geometric_mean": mean, "worst": worst })
-            );
-            return;
+        if !self.json {
+            println!();
         }
-        println!(
-            "\nours/best: {equal} of {cells} cells <= 1.0, {near} <= 1.3, \
-             geometric mean {mean:.2}, worst {ratio:.2} ({worst})"
-        );
+        for (of, ratios) in [("ours/best", &self.over_best), ("ours/go", &self.over_go)] {
+            let Some(summary) = Summary::of(ratios) else { continue };
+            if self.json {
+                println!("{}", json!({ "ratio": of, "summary": summary }));
+            } else {
+                println!("{of:9}: {summary}");
+            }
+        }
     }
 }
 
-/// Ours over the best of the others, in time and in CPU time.
-fn over_best(row: &Row) -> Option<(f64, f64)> {
-    let ours = row.samples.iter().find(|samples| samples.name == OURS)?.median();
-    let others = row.samples.iter().filter(|samples| samples.name != OURS);
-    let medians: Vec<_> = others.map(Samples::median).collect();
-    let wall = medians.iter().map(|cost| cost.wall).min_by(f64::total_cmp)?;
-    let cpu = medians.iter().map(|cost| cost.cpu).min_by(f64::total_cmp)?;
-    Some((ours.wall / wall, ours.cpu / cpu))
+/// A column of ratios in a line.
+#[derive(Serialize)]
+struct Summary {
+    cells: usize,
+    not_above_1: usize,
+    not_above_1_3: usize,
+    geometric_mean: f64,
+    worst: f64,
+    worst_cell: String,
 }
 
-fn in_json(row: &Row, ratio: Option<(f64, f64)>) -> serde_json::Value {
-    let contenders: serde_json::Map<_, _> = row
+impl Summary {
+    fn of(ratios: &[(Cell, f64)]) -> Option<Self> {
+        let (cell, worst) = ratios.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        let within = |limit| ratios.iter().filter(|(_, ratio)| *ratio <= limit).count();
+        let logarithms = ratios.iter().map(|(_, ratio)| ratio.ln()).sum::<f64>();
+        Some(Self {
+            cells: ratios.len(),
+            not_above_1: within(1.0),
+            not_above_1_3: within(1.3),
+            geometric_mean: (logarithms / ratios.len() as f64).exp(),
+            worst: *worst,
+            worst_cell: cell.to_string(),
+        })
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cells, not_above_1, not_above_1_3, geometric_mean, worst, worst_cell } = self;
+        write!(out, "{not_above_1} of {cells} cells <= 1.0, {not_above_1_3} <= 1.3, ")?;
+        write!(out, "geometric mean {geometric_mean:.2}, worst {worst:.2} ({worst_cell})")
+    }
+}
+
+/// Ours over the best of those chosen, each clock by itself.
+fn over(row: &Row, chosen: impl Fn(&str) -> bool) -> Option<Cost> {
+    let ours = row.samples.iter().find(|samples| samples.name == OURS)?.median();
+    let others = row.samples.iter().filter(|samples| chosen(samples.name)).map(Samples::median);
+    let best = others.reduce(|a, b| Cost { wall: a.wall.min(b.wall), cpu: a.cpu.min(b.cpu) })?;
+    Some(Cost { wall: ours.wall / best.wall, cpu: ours.cpu / best.cpu })
+}
+
+fn in_json(row: &Row, best: Option<Cost>, go: Option<Cost>) -> Value {
+    let contenders: Map<_, _> = row
         .samples
         .iter()
         .map(|samples| {
-            let median = samples.median();
-            let costs = json!({ "messages": samples.messages, "wall": median.wall,
-                                "cpu": median.cpu, "samples": samples.costs });
+            let costs = json!({ "messages": samples.messages, "median": samples.median(),
+                                "samples": samples.costs });
             (samples.name.to_owned(), costs)
         })
         .collect();
     json!({ "cell": row.cell.to_string(), "contenders": contenders,
-            "ours_over_best": ratio.map(|(wall, _)| wall),
-            "ours_over_best_cpu": ratio.map(|(_, cpu)| cpu) })
+            "ours/best": best, "ours/go": go })
 }

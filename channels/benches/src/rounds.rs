@@ -3,7 +3,8 @@
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cell::Cell;
-use crate::contender::Contestant;
+use crate::contender::{Contestant, Track};
+use crate::go::Go;
 use crate::meter::{Cost, measure};
 
 /// How long a lap should take: long beside starting its tasks, short beside a cell.
@@ -18,6 +19,7 @@ const WORKERS: usize = 2;
 /// Where all laps run.
 pub(crate) struct Course {
     runtime: Runtime,
+    go: Option<Go>,
     rounds: u32,
 }
 
@@ -35,13 +37,14 @@ pub(crate) struct Row {
 }
 
 impl Course {
-    pub(crate) fn new(rounds: u32) -> Self {
+    pub(crate) fn new(rounds: u32, go: Option<Go>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(WORKERS).build();
-        Self { runtime: runtime.expect("threads can be started"), rounds }
+        Self { runtime: runtime.expect("threads can be started"), go, rounds }
     }
 
     /// Measures a cell.
-    pub(crate) fn run(&mut self, cell: Cell, contestants: Vec<Contestant>) -> Row {
+    pub(crate) fn run(&mut self, cell: Cell, mut contestants: Vec<Contestant>) -> Row {
+        contestants.retain(|one| self.go.is_some() || !matches!(one.track, Track::Go));
         let mut samples: Vec<_> = contestants
             .iter()
             .map(|one| Samples {
@@ -54,7 +57,7 @@ impl Course {
             for turn in 0..contestants.len() {
                 let at = (round + turn) % contestants.len();
                 let messages = samples[at].messages;
-                samples[at].costs.push(self.lap(cell, &contestants[at], messages).over(messages));
+                samples[at].costs.push(self.lap(cell, &contestants[at], messages));
             }
         }
         Row { cell, samples }
@@ -64,7 +67,7 @@ impl Course {
     fn calibrate(&mut self, cell: Cell, contestant: &Contestant) -> u64 {
         let mut messages = CALIBRATION_MESSAGES;
         loop {
-            let wall = self.lap(cell, contestant, messages).wall;
+            let wall = self.lap(cell, contestant, messages).wall * messages as f64;
             if wall < CALIBRATION_NANOS && messages * 4 <= cell.messages_max() {
                 messages *= 4;
                 continue;
@@ -75,8 +78,14 @@ impl Course {
         }
     }
 
+    /// What a message costs.
     fn lap(&mut self, cell: Cell, contestant: &Contestant, messages: u64) -> Cost {
-        measure(|| self.runtime.block_on((contestant.lap)(cell, messages)))
+        match contestant.track {
+            Track::Here(lap) => {
+                measure(|| self.runtime.block_on(lap(cell, messages))).over(messages)
+            }
+            Track::Go => self.go.as_mut().expect("it was kept").lap(cell, messages),
+        }
     }
 }
 
