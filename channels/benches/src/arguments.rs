@@ -1,14 +1,18 @@
 //! The command line.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::cell::Cell;
-use crate::contender::NAMES;
+use crate::contender::{NAMES, TASK};
 
 /// Channels of this project beside those of others: ns a message, wall (CPU).
 #[derive(Parser, Debug)]
 #[command(version)]
 pub(crate) struct Arguments {
+    /// What to measure, if not messages.
+    #[command(subcommand)]
+    pub(crate) instead: Option<Instead>,
+
     /// Only cells that have all these words: "4P1C 1 u64", "select", "ping-pong 128".
     #[arg(long, default_value = "")]
     pub(crate) filter: String,
@@ -17,14 +21,32 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
 
-    /// Only these contenders.
-    #[arg(long, value_delimiter = ',', value_parser = NAMES)]
+    /// Only these contenders; `task`, of memory, is a task without a channel.
+    #[arg(long, global = true, value_delimiter = ',', value_parser = [NAMES.as_slice(), &[TASK]].concat())]
     pub(crate) only: Vec<String>,
 
     /// One JSON object a cell, with every sample, instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// What may be measured instead of messages.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Instead {
+    /// The bytes of a task that is parked on a channel of its own.
+    Memory {
+        /// How many tasks are parked at once.
+        #[arg(long, default_value_t = 100_000)]
+        tasks: usize,
+    },
+    /// A million tasks parked on as many channels of ours, all woken at the end.
+    Million,
+    /// A row of the report of memory, in a process of its own.
+    #[command(hide = true)]
+    Crowd { name: String, tasks: usize },
+}
+
+pub(crate) const MILLION: usize = 1_000_000;
 
 impl Arguments {
     /// Whether the cell has all the words of the filter.

@@ -16,6 +16,8 @@ pub(crate) const NAMES: [&str; 7] =
     [OURS, "kanal", "flume", "async-channel", "crossfire", "tokio", GO];
 pub(crate) const OURS: &str = "ours";
 pub(crate) const GO: &str = "go";
+/// A task without a channel, which only memory knows.
+pub(crate) const TASK: &str = "task";
 
 /// A channel that is compared. Its functions panic where the channel refuses, for a lap closes
 /// nothing early.

@@ -11,12 +11,15 @@
 //!   `go`: Go's, in a process beside this one.
 //! - `lap`: the patterns, written once for all contenders.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table, summary, JSON.
+//! - `memory`: parked tasks. `heap`: an allocator that counts.
 
 mod arguments;
 mod cell;
 mod contender;
 mod go;
+mod heap;
 mod lap;
+mod memory;
 mod meter;
 mod ours;
 mod peers;
@@ -26,12 +29,21 @@ mod value;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Instead, MILLION};
 
 fn main() {
     let arguments = Arguments::parse();
     crossfire::detect_backoff_cfg();
-    let mut report = report::Report::new(&arguments);
+    match &arguments.instead {
+        None => messages(&arguments),
+        Some(Instead::Memory { tasks }) => memory::report(*tasks, |name| arguments.admits(name)),
+        Some(Instead::Million) => memory::report(MILLION, |name| name == contender::OURS),
+        Some(Instead::Crowd { name, tasks }) => memory::report_crowd(name, *tasks),
+    }
+}
+
+fn messages(arguments: &Arguments) {
+    let mut report = report::Report::new(arguments);
     let go = if arguments.admits(contender::GO) { go::Go::start() } else { None };
     let mut course = rounds::Course::new(arguments.rounds, go);
     for cell in cell::all().into_iter().filter(|cell| arguments.wants(*cell)) {

@@ -23,6 +23,12 @@ pub(crate) struct Course {
     rounds: u32,
 }
 
+/// The executor of all that is measured.
+pub(crate) fn runtime() -> Runtime {
+    let runtime = Builder::new_multi_thread().worker_threads(WORKERS).build();
+    runtime.expect("threads can be started")
+}
+
 /// The samples of a contender in a cell, a message each.
 pub(crate) struct Samples {
     pub(crate) name: &'static str,
@@ -38,8 +44,7 @@ pub(crate) struct Row {
 
 impl Course {
     pub(crate) fn new(rounds: u32, go: Option<Go>) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(WORKERS).build();
-        Self { runtime: runtime.expect("threads can be started"), go, rounds }
+        Self { runtime: runtime(), go, rounds }
     }
 
     /// Measures a cell.
