@@ -1,5 +1,5 @@
-// Go's channels, in the patterns of the benches: a line `pattern capacity type messages` on standard
-// input is run once and answered with `pattern capacity type ns cpu`, both numbers a message.
+// Go's channels, in the patterns of the benches: a line `pattern capacity type messages` on
+// standard input is run once and answered with `pattern capacity type ns cpu`, both a message.
 //
 //	echo '4P1C 128 u64 1000000' | go run main.go
 //

@@ -5,15 +5,19 @@ use clap::{Parser, Subcommand};
 use crate::cell::Cell;
 use crate::contender::{NAMES, TASK};
 
+const NOTES: &str = "\
+Unbounded: ours has no such channel, and takes part with capacity 65536. Crossfire takes part with
+its narrowest type for the pattern. Go takes part if the variable GO names one, or PATH has one.";
+
 /// Channels of this project beside those of others: ns a message, wall (CPU).
 #[derive(Parser, Debug)]
-#[command(version)]
+#[command(version, after_help = NOTES)]
 pub(crate) struct Arguments {
     /// What to measure, if not messages.
     #[command(subcommand)]
     pub(crate) instead: Option<Instead>,
 
-    /// Only cells that have all these words: "4P1C 1 u64", "select", "ping-pong 128".
+    /// Only cells that have all these words: "4P1C 1 u64", "ping-pong 128", "unbounded".
     #[arg(long, default_value = "")]
     pub(crate) filter: String,
 
@@ -22,12 +26,16 @@ pub(crate) struct Arguments {
     pub(crate) rounds: u32,
 
     /// Only these contenders; `task`, of memory, is a task without a channel.
-    #[arg(long, global = true, value_delimiter = ',', value_parser = [NAMES.as_slice(), &[TASK]].concat())]
+    #[arg(long, global = true, value_delimiter = ',', value_parser = only())]
     pub(crate) only: Vec<String>,
 
     /// One JSON object a cell, with every sample, instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn only() -> Vec<&'static str> {
+    NAMES.into_iter().chain([TASK]).collect()
 }
 
 /// What may be measured instead of messages.

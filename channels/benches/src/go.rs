@@ -20,7 +20,7 @@ pub(crate) struct Go {
 }
 
 impl Go {
-    /// Builds and starts it, if there is a `go`: the one that the variable GO names, or one in PATH.
+    /// Builds and starts it, if there is a `go`: what the variable GO names, or one in PATH.
     pub(crate) fn start() -> Option<Self> {
         let Some(go) = program() else {
             eprintln!("no `go` in PATH, and no variable GO that names one: no column for Go");

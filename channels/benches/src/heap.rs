@@ -2,8 +2,8 @@
 //!
 //! # Safety
 //!
-//! Every call goes to [`System`] with the arguments it came with, so what [`GlobalAlloc`] asks of an
-//! allocator, and of its callers, is what `System` gives and asks. Counting touches two atomics
+//! Every call goes to [`System`] with the arguments it came with, so what [`GlobalAlloc`] asks of
+//! an allocator, and of its callers, is what `System` gives and asks. Counting touches two atomics
 //! only, and allocates nothing. Std has no safe way to learn what is in use.
 #![expect(unsafe_code, reason = "an allocator cannot be written without")]
 

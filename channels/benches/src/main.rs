@@ -1,8 +1,8 @@
 //! Channels of this project beside those of others: what a message costs, in one run.
 //!
-//! A [`cell`](mod@cell) is a pattern, a capacity and a kind of value. Every [`contender`] of a cell
-//! runs one [`lap`] in each [`rounds`](mod@rounds), in a rotating order, so that a machine that
-//! slows down slows all of them; the [`report`] shows medians, and ours over the best of the others.
+//! A `cell` is a pattern, a capacity and a kind of value. Every `contender` of a cell runs one
+//! `lap` in each round, in a rotating order, so that a machine that slows down slows all of them;
+//! the `report` shows medians, and ours over the best of the others.
 //!
 //! # Modules
 //!
