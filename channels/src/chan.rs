@@ -212,6 +212,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Sends a value unless it would have to wait (C36).
+    #[inline]
     pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
         if self.end.is_some() {
             return Tried::Refused(message);
@@ -222,6 +223,7 @@ impl<M, W: Waiter> Chan<M, W> {
             // Found a waiting receiver: the value goes to it, past the buffer.
             let value = self.values.skip();
             self.hand(receive, waiter, value, message, effect);
+            self.check();
             return Tried::Done;
         }
         if self.settled >= self.capacity {
@@ -229,7 +231,10 @@ impl<M, W: Waiter> Chan<M, W> {
         }
         self.settled += 1;
         self.values.push(message);
-        self.match_up(effect);
+        if !W::TAKES {
+            self.match_up(effect);
+        }
+        self.check();
         Tried::Done
     }
 
@@ -240,9 +245,16 @@ impl<M, W: Waiter> Chan<M, W> {
         waiter: W,
         effect: &mut impl FnMut(Effect<W>),
     ) -> Place {
+        let place = self.wait_send(message, waiter);
+        self.match_up(effect);
+        place
+    }
+
+    /// The same in a process, where nothing can come of it at once.
+    #[inline]
+    pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
         let place = self.values.push(message);
         self.sends.push_at(place, waiter);
-        self.match_up(effect);
         place
     }
 
@@ -254,7 +266,21 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
+    #[inline]
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
+        if self.sends.is_empty()
+            && self.aside.is_none()
+            && let Some((_, message)) = self.values.pop()
+        {
+            // No send waits for the room: most receives end here.
+            self.settled -= 1;
+            self.check();
+            return Received::Message(message);
+        }
+        self.receive_past(effect)
+    }
+
+    fn receive_past(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
         while let Some((place, message)) = self.values.pop() {
             if self.take(place, effect) {
                 self.check();
@@ -270,18 +296,27 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Joins the receives that wait (C13). The answer comes as an [`Effect`], possibly at once.
     pub fn park_receive(&mut self, waiter: W, effect: &mut impl FnMut(Effect<W>)) -> Place {
-        let place = self.receives.push(waiter);
+        let place = self.wait_receive(waiter);
         self.match_up(effect);
         place
     }
 
+    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at once.
+    #[inline]
+    pub fn wait_receive(&mut self, waiter: W) -> Place {
+        self.receives.push(waiter)
+    }
+
     /// Takes the value that was offered to a receive.
+    #[inline]
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
             self.take(offer.value, effect);
         }
-        self.match_up(effect);
+        if !W::TAKES || self.end.is_some() {
+            self.match_up(effect);
+        }
         Some(offer.message)
     }
 
@@ -403,6 +438,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// The receive that has waited longest and still may.
+    #[inline]
     fn next_receive(&mut self) -> Option<(Place, W)> {
         while let Some((place, waiter)) = self.receives.pop() {
             if waiter.claim() {
@@ -413,6 +449,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Lays a value ready for a receive.
+    #[inline]
     fn hand(
         &mut self,
         place: Place,
@@ -482,6 +519,7 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.get_or_insert_with(empty)
     }
 
+    #[inline]
     fn check(&self) {
         debug_assert!(W::TAKES || self.values.is_empty() || self.receives.is_empty());
         debug_assert!(self.settled >= self.capacity || self.sends.is_empty());
