@@ -6,9 +6,9 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use runtime::Place;
 
-use crate::picture::Bounds;
-use crate::pipeline::Job;
-use crate::store::Location;
+use super::picture::Bounds;
+use super::pipeline::Job;
+use super::store::Location;
 
 /// Photographs of our own, if none are given.
 const PHOTOGRAPHS: usize = 24;

@@ -43,7 +43,7 @@ const EXIT_INCOMPLETE: u8 = 1;
 /// The job could not run at all.
 const EXIT_UNAVAILABLE: u8 = 70;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     runtime::serve_if_worker();

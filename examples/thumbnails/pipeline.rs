@@ -19,8 +19,8 @@ use runtime::{JoinError, Receiver, Sender, channel, current_worker, spawn, task}
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::picture::{self, Bounds, Limits};
-use crate::store::{Location, Object};
+use super::picture::{self, Bounds, Limits};
+use super::store::{Location, Object};
 
 /// Keys that wait to be spawned, and rows that wait to be collected.
 const BUFFER: usize = 64;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use runtime::Stats;
 use serde::Serialize;
 
-use crate::pipeline::{Made, Row, STAGES};
+use super::pipeline::{Made, Row, STAGES};
 
 /// Table 1 of the paper: visible cores, memory in MB, and dollars a millisecond (x86, eu-west-3).
 const TABLE_1: [(u32, u32, f64); 5] = [
