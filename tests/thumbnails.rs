@@ -165,15 +165,23 @@ fn png_that_declares(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_source_that_is_missing_is_a_row() {
+fn where_nothing_can_be_listed_there_is_no_job() {
     let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("nowhere");
-    let output = text(folder.path());
-    let done = run(&["--input", text(&missing), "--output", output, "--json"]);
-    assert_eq!(done.status, 1);
-    assert_eq!(done.rows().len(), 1);
-    let error = done.rows()[0]["error"].as_str().unwrap();
-    assert!(error.contains("nowhere"), "{error}");
+    fs::write(folder.path().join("file"), "not a folder").unwrap();
+    for source in ["nowhere", "file"] {
+        let source = folder.path().join(source);
+        let output = folder.path().join("out");
+        let done = run(&["--input", text(&source), "--output", text(&output), "--json"]);
+        assert_eq!(done.status, 70, "{}", done.errors);
+        assert!(done.report.is_null(), "{}", done.report);
+        assert!(done.errors.contains("no photo could be looked at"), "{}", done.errors);
+        assert!(done.errors.contains(text(&source)), "{}", done.errors);
+    }
+    // A folder in which nothing is has been looked at.
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let done = run(&["--input", text(&empty), "--output", text(folder.path()), "--json"]);
+    assert_eq!((done.status, done.rows().len()), (0, 0), "{}", done.errors);
 }
 
 #[test]

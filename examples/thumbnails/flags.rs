@@ -18,7 +18,7 @@ const PHOTOGRAPHS: usize = 24;
 /// Without --input or --s3 it makes photographs of its own first (12 megapixels, about 3 MB each).
 ///
 /// Exit status: 0 every photo has a thumbnail; 1 some failed, each with its reason; 2 the flags are
-/// wrong; 70 the job could not run at all.
+/// wrong; 70 the job could not run at all, as where the photos cannot be listed.
 #[derive(Debug, Parser)]
 #[command(name = "thumbnails")]
 pub(crate) struct Flags {

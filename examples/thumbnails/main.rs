@@ -101,6 +101,7 @@ async fn thumbnails(job: &Job, threads: usize) -> anyhow::Result<(Report, Vec<Ro
     let (progress_in, progress) = channel(16);
     let showing = progress::show(job.count, progress, std::io::stderr().is_terminal());
     let (rows, ()) = futures::join!(pipeline::run(job, progress_in), showing);
+    let rows = rows.map_err(anyhow::Error::msg).context("no photo could be looked at")?;
     let elapsed = started.elapsed();
     let after = runtime::stats().await.context("the coordinator is lost")?;
     Ok((Report::new(&rows, elapsed, threads, &before, &after), rows))

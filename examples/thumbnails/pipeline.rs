@@ -133,25 +133,32 @@ fn thumbnail_key(key: &str) -> String {
     format!("{key}.jpg")
 }
 
-/// Runs the job. Every key that was listed, and every failure to list, is one row.
-pub(crate) async fn run(job: &Job, progress: Sender<Row>) -> Vec<Row> {
+/// Runs the job. Every key that was listed is one row, and so is a listing that was lost on its
+/// way. An error says why nothing was listed at all, so that no photo could be looked at.
+pub(crate) async fn run(job: &Job, progress: Sender<Row>) -> Result<Vec<Row>, String> {
     let (keys_in, keys) = channel(BUFFER);
     let (rows_in, rows) = channel(BUFFER);
     let listing = spawn(list(job.clone(), keys_in));
     let collecting = collect(rows, progress);
     let conducting = async {
-        conduct(job, &keys, &rows_in).await;
+        let conducted = conduct(job, &keys, &rows_in).await;
         let listed = listing.await.unwrap_or_else(|lost| Err(lost.to_string()));
-        if let Err(reason) = listed {
-            fail(&rows_in, job.source.to_string(), reason).await;
-        }
+        let outcome = match listed {
+            Err(reason) if conducted > 0 => {
+                fail(&rows_in, job.source.to_string(), reason).await;
+                Ok(())
+            }
+            listed => listed,
+        };
         drop(rows_in); // the last sender: the rows are complete
+        outcome
     };
-    futures::join!(collecting.into_future(), conducting).0
+    let (rows, outcome) = futures::join!(collecting.into_future(), conducting);
+    outcome.map(|()| rows)
 }
 
-/// Spawns a task for each key, and makes sure that each has its row.
-async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) {
+/// Spawns a task for each key, and makes sure that each has its row. Returns how many there were.
+async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) -> usize {
     let mut seen = BTreeSet::new();
     let mut tasks = FuturesUnordered::new();
     let mut listing = true;
@@ -174,6 +181,7 @@ async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) {
             }
         }
     }
+    seen.len()
 }
 
 async fn fail(rows: &Sender<Row>, key: String, reason: String) {
