@@ -185,6 +185,40 @@ fn where_nothing_can_be_listed_there_is_no_job() {
 }
 
 #[test]
+fn a_gallery_that_cannot_be_made_costs_the_gallery_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("nowhere/sheet.png");
+    let output = text(folder.path());
+    let arguments = ["--count", "2", "--photo-size", "64x48", "--gallery", text(&sheet)];
+    let done = run(&[&["--output", output, "--json"], &arguments[..]].concat());
+    assert_eq!((done.status, done.rows().len()), (1, 2), "{}", done.errors);
+    assert_eq!(done.report["failed"], 0);
+    assert!(done.errors.contains(text(&sheet)), "{}", done.errors);
+
+    let done = program(&[&["--output", output], &arguments[..]].concat()).output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let report = String::from_utf8(done.stdout).unwrap();
+    assert!(report.contains("2 thumbnails in") && report.contains("Table 1"), "{report}");
+}
+
+#[test]
+fn a_gallery_of_too_many_shows_the_first_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for number in 0..1601 {
+        // No pictures: a red cross fills its cell as well, and is there sooner.
+        fs::write(photos.join(format!("{number}.jpg")), "").unwrap();
+    }
+    let sheet = folder.path().join("sheet.png");
+    let (photos, output) = (text(&photos), text(folder.path()));
+    let done = run(&["--input", photos, "--output", output, "--json", "--gallery", text(&sheet)]);
+    assert_eq!((done.status, done.rows().len()), (1, 1601), "{}", done.errors);
+    assert!(done.errors.contains("the first 399 of 1601"), "{}", done.errors);
+    assert_eq!(image::open(sheet).unwrap().width(), 20 * 108 + 8);
+}
+
+#[test]
 fn a_target_that_takes_nothing_fails_each_image_and_not_the_job() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path(), "3");

@@ -17,8 +17,9 @@ const PHOTOGRAPHS: usize = 24;
 ///
 /// Without --input or --s3 it makes photographs of its own first (12 megapixels, about 3 MB each).
 ///
-/// Exit status: 0 every photo has a thumbnail; 1 some failed, each with its reason; 2 the flags are
-/// wrong; 70 the job could not run at all, as where the photos cannot be listed.
+/// Exit status: 0 every photo has a thumbnail; 1 some failed, each with its reason, or there is no
+/// gallery; 2 the flags are wrong; 70 the job could not run at all, as where the photos cannot be
+/// listed.
 #[derive(Debug, Parser)]
 #[command(name = "thumbnails")]
 pub(crate) struct Flags {
@@ -52,7 +53,7 @@ pub(crate) struct Flags {
     /// The size of photographs of our own [default: various of about 12 megapixels]
     #[arg(long, value_name = "WxH", conflicts_with = "input")]
     pub(crate) photo_size: Option<Bounds>,
-    /// Writes all thumbnails onto one sheet, a PNG file
+    /// Writes the thumbnails (at most 400) onto one sheet, a PNG file
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: Option<PathBuf>,
     /// Prints the report as JSON

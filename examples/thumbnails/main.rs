@@ -20,6 +20,7 @@ mod report;
 mod store;
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -38,33 +39,26 @@ use pipeline::{Job, Row};
 use report::Report;
 use store::Location;
 
-/// Some photo has no thumbnail.
+/// Some photo has no thumbnail, or the gallery could not be made.
 const EXIT_INCOMPLETE: u8 = 1;
 /// The job could not run at all.
 const EXIT_UNAVAILABLE: u8 = 70;
+/// The largest thumbnail that the gallery reads, in bytes.
+const THUMBNAIL_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn main() -> ExitCode {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     runtime::serve_if_worker();
     let flags = Flags::parse();
-    match run(&flags) {
-        Ok(report) => {
-            if flags.json {
-                println!("{}", serde_json::to_string_pretty(&report).expect("it is plain data"));
-            } else {
-                print!("{report}");
-            }
-            ExitCode::from(if report.is_complete() { 0 } else { EXIT_INCOMPLETE })
-        }
-        Err(error) => {
-            eprintln!("thumbnails: {error:#}");
-            ExitCode::from(EXIT_UNAVAILABLE)
-        }
-    }
+    ExitCode::from(run(&flags).unwrap_or_else(|error| {
+        eprintln!("thumbnails: {error:#}");
+        EXIT_UNAVAILABLE
+    }))
 }
 
-fn run(flags: &Flags) -> anyhow::Result<Report> {
+/// Does what the flags say. The exit status says how far it came; an error means nowhere.
+fn run(flags: &Flags) -> anyhow::Result<u8> {
     let mut builder = Runtime::builder();
     if let Some(workers) = flags.workers {
         builder = builder.workers(workers);
@@ -81,16 +75,22 @@ fn run(flags: &Flags) -> anyhow::Result<Report> {
             let made = take_photographs(&job.source, job.count, flags.photo_size).await;
             made.context("the photographs to work on cannot be made")?;
         }
-        let done = thumbnails(&job, threads).await?;
-        if !flags.json {
+        let (report, rows) = thumbnails(&job, threads).await?;
+        // Before the gallery: it may fail, and the work is done.
+        if flags.json {
+            println!("{}", serde_json::to_string_pretty(&report).expect("it is plain data"));
+        } else {
+            print!("{report}");
             eprintln!("thumbnails are in {}", job.target);
         }
-        if let Some(file) = &flags.gallery {
-            let sheet = sheet(&job, &done.1).await.context("the gallery cannot be made")?;
-            std::fs::write(file, sheet)
-                .with_context(|| format!("the gallery {} cannot be written", file.display()))?;
+        let mut complete = report.is_complete();
+        if let Some(file) = &flags.gallery
+            && let Err(error) = hang(file, &job, &rows).await
+        {
+            eprintln!("thumbnails: there is no gallery {}: {error:#}", file.display());
+            complete = false;
         }
-        Ok(done.0)
+        Ok(if complete { 0 } else { EXIT_INCOMPLETE })
     })
 }
 
@@ -148,16 +148,19 @@ fn photograph_key(seed: u64, size: Option<Bounds>) -> String {
     }
 }
 
-/// All thumbnails on one sheet, as PNG; those that failed are marked.
-async fn sheet(job: &Job, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+/// Writes the gallery: thumbnails on one sheet, as PNG; those that failed are marked.
+async fn hang(file: &Path, job: &Job, rows: &[Row]) -> anyhow::Result<()> {
     let store = job.target.open().await?;
-    let mut cells = Vec::new();
-    for row in rows {
-        cells.push(match &row.made {
-            Err(_) => None,
-            Ok(made) => Some(store.get(&made.key, 1 << 24).await?.to_vec()),
-        });
+    let shown = gallery::shown_of(rows.len());
+    let mut cells = vec![None; rows.len()];
+    for (cell, row) in cells[..shown].iter_mut().zip(rows) {
+        if let Ok(made) = &row.made {
+            *cell = Some(store.get(&made.key, THUMBNAIL_BYTES_MAX).await?.to_vec());
+        }
     }
-    let columns = (cells.len() as f64).sqrt().ceil().max(1.0) as usize;
-    Ok(gallery::contact_sheet(&cells, columns, job.bounds)?)
+    std::fs::write(file, gallery::contact_sheet(&cells, job.bounds)?)?;
+    if shown < rows.len() {
+        eprintln!("thumbnails: the gallery shows the first {shown} of {}", rows.len());
+    }
+    Ok(())
 }
