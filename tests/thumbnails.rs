@@ -1,6 +1,8 @@
 //! The main job as a user runs it: the program, its files, its report and its exit status.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -16,7 +18,10 @@ struct Run {
 }
 
 fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(example("thumbnails"));
+    as_program(Command::new(example("thumbnails")), arguments)
+}
+
+fn as_program(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -145,6 +150,46 @@ fn bad_input_is_a_row_with_its_reason_and_the_rest_is_done() {
     assert_eq!(opened(&output.join("thumbnails/more/good.png.jpg")), (100, 75));
     let workers = done.report["invocations"].as_u64().unwrap();
     assert!(workers <= 2, "no worker died: {workers} were started");
+}
+
+/// To whoever may read everything no folder is closed: the superuser of a container runs the
+/// program as nobody in particular, who needs a copy of it in a folder open to all.
+#[test]
+fn a_folder_that_may_not_be_read_is_a_row_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path(), "2");
+    let copy = |to: &Path| {
+        fs::create_dir(to).unwrap();
+        fs::copy(photos.join("photograph-640x480-0000.jpg"), to.join("a.jpg")).unwrap();
+    };
+    let (closed, listed) = (photos.join("closed"), photos.join("listed"));
+    copy(&closed);
+    copy(&listed);
+    let output = folder.path().join("out");
+    fs::create_dir(&output).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&closed, 0o000);
+    mode(&listed, 0o444); // its names can be read, and nothing can be reached
+    mode(&output, 0o777);
+    mode(folder.path(), 0o755);
+
+    let arguments = ["--input", text(&photos), "--output", text(&output), "--json"];
+    let mut command = program(&arguments);
+    if fs::read_dir(&closed).is_ok() {
+        let copy = folder.path().join("thumbnails-program");
+        fs::copy(example("thumbnails"), &copy).unwrap();
+        command = as_program(Command::new(copy), &arguments);
+        command.uid(65534).gid(65534).current_dir("/");
+    }
+    let done = read(command.output().unwrap());
+    mode(&closed, 0o755);
+    mode(&listed, 0o755);
+    assert_eq!((done.status, done.rows().len()), (1, 4), "{}", done.errors);
+    assert_eq!((&done.report["images"], &done.report["failed"]), (&2.into(), &2.into()));
+    for key in ["closed/", "listed/a.jpg"] {
+        let error = done.error(key);
+        assert!(error.contains("no permission") && error.contains(key), "{key}: {error}");
+    }
 }
 
 /// The first bytes of a PNG of any size.

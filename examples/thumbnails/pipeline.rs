@@ -71,13 +71,21 @@ pub(crate) struct Made {
 /// What a thumbnail task does, in order.
 pub(crate) const STAGES: [&str; 5] = ["download", "decode", "resize", "encode", "upload"];
 
-/// Lists the source: one key at a time, as fast as they are wanted.
+/// Lists the source: one key at a time, as fast as they are wanted. What it could not look at, such
+/// as a folder that may not be read, is a row at once.
 #[task(retry = 2)]
-pub(crate) async fn list(job: Job, keys: Sender<String>) -> Result<(), String> {
+pub(crate) async fn list(job: Job, keys: Sender<String>, rows: Sender<Row>) -> Result<(), String> {
     let store = job.source.open().await.map_err(|error| error.to_string())?;
     let objects = store.list(job.count).await.map_err(|error| error.to_string())?;
-    for Object { key, .. } in objects {
-        if keys.send(key).await.is_err() {
+    for Object { key, bytes } in objects {
+        let sent = match bytes {
+            Ok(_) => keys.send(key).await.is_ok(),
+            Err(error) => {
+                let made = Err(error.to_string());
+                rows.send(Row { key, worker: None, made }).await.is_ok()
+            }
+        };
+        if !sent {
             break;
         }
     }
@@ -138,7 +146,7 @@ fn thumbnail_key(key: &str) -> String {
 pub(crate) async fn run(job: &Job, progress: Sender<Row>) -> Result<Vec<Row>, String> {
     let (keys_in, keys) = channel(BUFFER);
     let (rows_in, rows) = channel(BUFFER);
-    let listing = spawn(list(job.clone(), keys_in));
+    let listing = spawn(list(job.clone(), keys_in, rows_in.clone()));
     let collecting = collect(rows, progress);
     let conducting = async {
         let conducted = conduct(job, &keys, &rows_in).await;
