@@ -310,6 +310,40 @@ fn without_a_terminal_the_output_is_plain() {
     assert!(!report.contains('\x1b') && !done.stderr.contains(&0x1b));
 }
 
+#[test]
+fn names_cannot_talk_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("a\x1b[31mb");
+    fs::create_dir(&photos).unwrap();
+    // It would clear the screen, and say that all is well.
+    let name = "\x1b[2J\n9 thumbnails\r\u{9b}1m\u{202e}.jpg";
+    fs::write(photos.join(name), "").unwrap();
+    let sheet = photos.join("none/sheet.png");
+    let output = folder.path().join("out\x1b[0m");
+    let arguments =
+        ["--input", text(&photos), "--output", text(&output), "--gallery", text(&sheet)];
+    let quiet = |bytes: &[u8]| {
+        let shown = String::from_utf8(bytes.to_vec()).unwrap();
+        let acts = |letter: &char| letter.is_control() && *letter != '\n' || *letter == '\u{202e}';
+        assert_eq!(shown.chars().find(acts), None, "{shown:?}");
+        shown
+    };
+    let done = program(&arguments).output().unwrap();
+    let report = quiet(&done.stdout);
+    assert!(report.contains(r"\u{1b}[2J\n9 thumbnails\r\u{9b}1m\u{202e}.jpg"), "{report}");
+    let errors = quiet(&done.stderr);
+    assert!(errors.contains(r"out\u{1b}[0m") && errors.contains("no gallery"), "{errors}");
+
+    let done = program(&[&arguments[..], &["--json"]].concat()).output().unwrap();
+    quiet(&done.stdout);
+    assert_eq!(read(done).rows()[0]["key"], name, "JSON has the name as it is");
+
+    let missing = photos.join("none");
+    let done = program(&["--input", text(&missing), "--output", text(&output)]).output().unwrap();
+    let errors = quiet(&done.stderr);
+    assert!(errors.contains(r"a\u{1b}[31mb/none"), "{errors}");
+}
+
 /// The children of a process, as the kernel lists them.
 fn children(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();

@@ -7,6 +7,7 @@
 //!
 //! - `pipeline`: the three kinds of task, and the client's part. Start here.
 //! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
+//!   `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
 //!   sheet. `store`: a folder, or S3.
 
@@ -15,6 +16,7 @@ mod gallery;
 mod photograph;
 mod picture;
 mod pipeline;
+mod plain;
 mod progress;
 mod report;
 mod store;
@@ -36,6 +38,7 @@ use flags::Flags;
 use photograph::{Shot, photograph};
 use picture::Bounds;
 use pipeline::{Job, Row};
+use plain::{plain, plain_json};
 use report::Report;
 use store::Location;
 
@@ -52,9 +55,14 @@ pub(crate) fn main() -> ExitCode {
     runtime::serve_if_worker();
     let flags = Flags::parse();
     ExitCode::from(run(&flags).unwrap_or_else(|error| {
-        eprintln!("thumbnails: {error:#}");
+        tell(&format!("{error:#}"));
         EXIT_UNAVAILABLE
     }))
+}
+
+/// Says something beside the report. It may have names in it.
+fn tell(text: &str) {
+    eprintln!("thumbnails: {}", plain(text));
 }
 
 /// Does what the flags say. The exit status says how far it came; an error means nowhere.
@@ -78,16 +86,17 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
         let (report, rows) = thumbnails(&job, threads).await?;
         // Before the gallery: it may fail, and the work is done.
         if flags.json {
-            println!("{}", serde_json::to_string_pretty(&report).expect("it is plain data"));
+            let json = serde_json::to_string_pretty(&report).expect("it can be written as JSON");
+            println!("{}", plain_json(&json));
         } else {
             print!("{report}");
-            eprintln!("thumbnails are in {}", job.target);
+            tell(&format!("they are in {}", job.target));
         }
         let mut complete = report.is_complete();
         if let Some(file) = &flags.gallery
             && let Err(error) = hang(file, &job, &rows).await
         {
-            eprintln!("thumbnails: there is no gallery {}: {error:#}", file.display());
+            tell(&format!("there is no gallery {}: {error:#}", file.display()));
             complete = false;
         }
         Ok(if complete { 0 } else { EXIT_INCOMPLETE })
@@ -160,7 +169,7 @@ async fn hang(file: &Path, job: &Job, rows: &[Row]) -> anyhow::Result<()> {
     }
     std::fs::write(file, gallery::contact_sheet(&cells, job.bounds)?)?;
     if shown < rows.len() {
-        eprintln!("thumbnails: the gallery shows the first {shown} of {}", rows.len());
+        tell(&format!("the gallery shows the first {shown} of {}", rows.len()));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use runtime::Stats;
 use serde::Serialize;
 
 use super::pipeline::{Made, Row, STAGES};
+use super::plain::plain;
 
 /// Table 1 of the paper: visible cores, memory in MB, and dollars a millisecond (x86, eu-west-3).
 const TABLE_1: [(u32, u32, f64); 5] = [
@@ -194,11 +195,11 @@ impl fmt::Display for Report {
         }
         for Line { key, error, .. } in &self.rows {
             if let Some(error) = error {
-                writeln!(out, "  {key}: {error}")?;
+                writeln!(out, "  {}: {}", plain(key), plain(error))?;
             }
         }
         for (reason, count) in self.failures.iter().filter(|(_, count)| **count > 1) {
-            writeln!(out, "  {count} times: {reason}")?;
+            writeln!(out, "  {count} times: {}", plain(reason))?;
         }
         Ok(())
     }
