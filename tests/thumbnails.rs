@@ -311,6 +311,32 @@ fn without_a_terminal_the_output_is_plain() {
 }
 
 #[test]
+fn photos_that_fail_alike_share_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for number in 10..60 {
+        fs::write(photos.join(format!("{number}.jpg")), "").unwrap();
+        // Its reason has the name of the photo in it.
+        let huge = fs::File::create(photos.join(format!("{number}.png"))).unwrap();
+        huge.set_len(70 << 20).unwrap();
+    }
+    let arguments = ["--input", text(&photos), "--output", text(folder.path())];
+    let report = String::from_utf8(program(&arguments).output().unwrap().stdout).unwrap();
+    let (_, failed) = report.split_once("\nfailed:\n").unwrap();
+    assert_eq!(failed.matches("50 times: ").count(), 2, "{report}");
+    assert_eq!(failed.matches("    and 47 more\n").count(), 2, "{report}");
+    assert!(failed.contains("    10.jpg\n") && failed.contains("    10.png\n"), "{report}");
+    assert_eq!(failed.lines().count(), 2 * 5, "{report}");
+
+    let done = run(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(done.rows().len(), 100, "every photo has a row");
+    assert!(done.error("10.png").contains("10.png"), "{}", done.error("10.png"));
+    let failures = done.report["failures"].as_object().unwrap();
+    assert!(failures.len() == 2 && failures.values().all(|count| *count == 50), "{failures:?}");
+}
+
+#[test]
 fn names_cannot_talk_to_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let photos = folder.path().join("a\x1b[31mb");

@@ -7,10 +7,11 @@
 //!
 //! - `pipeline`: the three kinds of task, and the client's part. Start here.
 //! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
-//!   `plain`: names as a terminal may see them.
+//!   `failures`: by their reasons. `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
 //!   sheet. `store`: a folder, or S3.
 
+mod failures;
 mod flags;
 mod gallery;
 mod photograph;

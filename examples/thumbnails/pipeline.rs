@@ -137,7 +137,7 @@ async fn make(key: &str, job: &Job) -> Result<Made, String> {
 }
 
 /// `a/b.png` -> `a/b.png.jpg`: no two photos share a thumbnail.
-fn thumbnail_key(key: &str) -> String {
+pub(crate) fn thumbnail_key(key: &str) -> String {
     format!("{key}.jpg")
 }
 
