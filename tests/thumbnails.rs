@@ -1,5 +1,6 @@
 //! The main job as a user runs it: the program, its files, its report and its exit status.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -108,7 +109,7 @@ fn every_photograph_gets_its_thumbnail() {
         }
         let sheet = image::open(sheet).unwrap().into_rgb8();
         assert!(sheet.width() >= 3 * 100 && sheet.height() >= 3 * 75, "{:?}", sheet.dimensions());
-        let colours: std::collections::BTreeSet<_> = sheet.pixels().map(|pixel| pixel.0).collect();
+        let colours: BTreeSet<_> = sheet.pixels().map(|pixel| pixel.0).collect();
         assert!(colours.len() > 1000, "nine landscapes have more than {} colours", colours.len());
     }
 }
@@ -261,6 +262,44 @@ fn a_gallery_of_too_many_shows_the_first_and_says_so() {
     assert_eq!((done.status, done.rows().len()), (1, 1601), "{}", done.errors);
     assert!(done.errors.contains("the first 399 of 1601"), "{}", done.errors);
     assert_eq!(image::open(sheet).unwrap().width(), 20 * 108 + 8);
+}
+
+#[test]
+fn without_output_each_run_has_a_folder_of_its_own() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        read(program(arguments).arg("--json").env("TMPDIR", temporary.path()).output().unwrap())
+    };
+    let made = || {
+        let entries = fs::read_dir(temporary.path()).unwrap().flatten().map(|entry| entry.path());
+        entries.collect::<BTreeSet<_>>()
+    };
+    // What an older run, or somebody else, may have left where a name can be guessed.
+    let older = temporary.path().join("farspawn-thumbnails");
+    fs::create_dir_all(older.join("originals")).unwrap();
+    fs::write(older.join("originals/a-private-photo.jpg"), "").unwrap();
+    let mut before = made();
+    for size in ["64x48", "48x64"] {
+        let done = run(&["--count", "2", "--photo-size", size]);
+        assert_eq!((done.status, done.rows().len()), (0, 2), "{}", done.errors);
+        let after = made();
+        let [folder] = &after.difference(&before).collect::<Vec<_>>()[..] else {
+            panic!("one folder a run, not {after:?}")
+        };
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(done.errors.contains(text(folder)), "it is told: {}", done.errors);
+        assert_eq!(done.report["target"]["Folder"], text(&folder.join("thumbnails")));
+        let left = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["thumbnails"], "the photographs are removed");
+        for row in done.rows() {
+            opened(&folder.join("thumbnails").join(row["thumbnail"].as_str().unwrap()));
+        }
+        before = after;
+    }
+    let done = run(&["--input", text(&temporary.path().join("nowhere"))]);
+    assert_eq!(done.status, 70, "{}", done.errors);
+    assert_eq!(made(), before, "a job that could not run leaves nothing");
+    assert_eq!(fs::read_dir(older).unwrap().count(), 1, "nobody touched it");
 }
 
 #[test]

@@ -8,10 +8,13 @@ use runtime::Place;
 
 use super::picture::Bounds;
 use super::pipeline::Job;
+use super::scratch::Scratch;
 use super::store::Location;
 
 /// Photographs of our own, if none are given.
 const PHOTOGRAPHS: usize = 24;
+/// The folder below the output that they are in.
+pub(crate) const ORIGINALS: &str = "originals";
 
 /// Makes thumbnails of photographs on several workers.
 ///
@@ -26,7 +29,8 @@ pub(crate) struct Flags {
     /// A folder of photos: JPEG, PNG or WebP
     #[arg(long, value_name = "DIR", conflicts_with = "s3")]
     input: Option<PathBuf>,
-    /// Where thumbnails go (and photographs of our own): a folder [default: a temporary one]
+    /// Where thumbnails go, and photographs of our own: a folder [default: a new temporary one,
+    /// from which the photographs are removed at the end]
     #[arg(long, value_name = "DIR", conflicts_with = "s3")]
     output: Option<PathBuf>,
     /// Photos below BUCKET/PREFIX/originals, thumbnails below BUCKET/PREFIX/thumbnails
@@ -88,13 +92,21 @@ impl Flags {
         self.generate || (self.input.is_none() && self.s3.is_none())
     }
 
-    /// What is to be done.
-    pub(crate) fn job(&self) -> anyhow::Result<Job> {
+    /// A folder for the output, if none is named.
+    pub(crate) fn scratch(&self) -> anyhow::Result<Option<Scratch>> {
+        if self.output.is_some() || self.s3.is_some() {
+            return Ok(None);
+        }
+        Scratch::new().map(Some).context("no temporary folder can be made: name one with --output")
+    }
+
+    /// What is to be done. Output goes to `scratch` if there is one.
+    pub(crate) fn job(&self, scratch: Option<&Scratch>) -> anyhow::Result<Job> {
         let own = if self.makes_photographs() { PHOTOGRAPHS } else { usize::MAX };
         let count = self.count.unwrap_or(own);
         let (source, target) = match &self.s3 {
             Some(s3) => self.in_s3(s3)?,
-            None => self.in_folders()?,
+            None => self.in_folders(scratch)?,
         };
         Ok(Job { source, target, bounds: self.size, count })
     }
@@ -104,13 +116,13 @@ impl Flags {
             let place = format!("{}/{part}", s3.trim_end_matches('/'));
             Location::s3(&place, self.endpoint.as_deref()).context("--s3")
         };
-        Ok((below("originals")?, below("thumbnails")?))
+        Ok((below(ORIGINALS)?, below("thumbnails")?))
     }
 
-    fn in_folders(&self) -> anyhow::Result<(Location, Location)> {
-        let temporary = || std::env::temp_dir().join("farspawn-thumbnails");
-        let output = self.output.clone().unwrap_or_else(temporary);
-        let originals = self.input.clone().unwrap_or_else(|| output.join("originals"));
+    fn in_folders(&self, scratch: Option<&Scratch>) -> anyhow::Result<(Location, Location)> {
+        let output = scratch.map(Scratch::path).or(self.output.as_deref());
+        let output = output.context("--output is missing")?;
+        let originals = self.input.clone().unwrap_or_else(|| output.join(ORIGINALS));
         let thumbnails = output.join("thumbnails");
         std::fs::create_dir_all(&thumbnails)
             .with_context(|| format!("--output: {} cannot be made", thumbnails.display()))?;

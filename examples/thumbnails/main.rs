@@ -9,7 +9,7 @@
 //! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
 //!   `failures`: by their reasons. `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
-//!   sheet. `store`: a folder, or S3.
+//!   sheet. `store`: a folder, or S3. `scratch`: a folder for the output, if none is named.
 
 mod failures;
 mod flags;
@@ -20,9 +20,10 @@ mod pipeline;
 mod plain;
 mod progress;
 mod report;
+mod scratch;
 mod store;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -51,7 +52,7 @@ const EXIT_UNAVAILABLE: u8 = 70;
 const THUMBNAIL_BYTES_MAX: u64 = 16 << 20;
 
 pub(crate) fn main() -> ExitCode {
-    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt().with_writer(io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     runtime::serve_if_worker();
     let flags = Flags::parse();
@@ -79,29 +80,49 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
     let threads = builder.worker_threads();
     let runtime = builder.build()?;
     runtime.block_on(async {
-        let job = flags.job()?;
+        let scratch = flags.scratch()?;
+        let job = flags.job(scratch.as_ref())?;
+        if let Some(scratch) = &scratch {
+            // Now, for who ends the program before it can say what it leaves.
+            tell(&format!("all that is made is in {}", scratch.path().display()));
+        }
         if flags.makes_photographs() {
             let made = take_photographs(&job.source, job.count, flags.photo_size).await;
             made.context("the photographs to work on cannot be made")?;
         }
         let (report, rows) = thumbnails(&job, threads).await?;
-        // Before the gallery: it may fail, and the work is done.
-        if flags.json {
-            let json = serde_json::to_string_pretty(&report).expect("it can be written as JSON");
-            println!("{}", plain_json(&json));
-        } else {
-            print!("{report}");
-            tell(&format!("they are in {}", job.target));
-        }
         let mut complete = report.is_complete();
+        // Before the gallery: it may fail, and the work is done.
+        if let Err(error) = print(&report, flags) {
+            tell(&format!("the report cannot be written: {error}"));
+            complete = false;
+        }
+        tell(&format!("the thumbnails are in {}", job.target));
         if let Some(file) = &flags.gallery
             && let Err(error) = hang(file, &job, &rows).await
         {
             tell(&format!("there is no gallery {}: {error:#}", file.display()));
             complete = false;
         }
+        if let Some(scratch) = scratch
+            && let Err(error) = scratch.leave()
+        {
+            tell(&format!("the photographs beside the thumbnails cannot be removed: {error}"));
+        }
         Ok(if complete { 0 } else { EXIT_INCOMPLETE })
     })
+}
+
+/// Prints the report. Whoever reads it may have gone, as `head` does.
+fn print(report: &Report, flags: &Flags) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if flags.json {
+        let json = serde_json::to_string_pretty(report)?;
+        writeln!(out, "{}", plain_json(&json))?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    out.flush()
 }
 
 /// The job itself, with a bar while it runs. The rows come beside the report, for the gallery.
@@ -109,12 +130,12 @@ async fn thumbnails(job: &Job, threads: usize) -> anyhow::Result<(Report, Vec<Ro
     let before = runtime::stats().await.context("the coordinator is lost")?;
     let started = Instant::now();
     let (progress_in, progress) = channel(16);
-    let showing = progress::show(job.count, progress, std::io::stderr().is_terminal());
+    let showing = progress::show(job.count, progress, io::stderr().is_terminal());
     let (rows, ()) = futures::join!(pipeline::run(job, progress_in), showing);
     let rows = rows.map_err(anyhow::Error::msg).context("no photo could be looked at")?;
     let elapsed = started.elapsed();
     let after = runtime::stats().await.context("the coordinator is lost")?;
-    Ok((Report::new(&rows, elapsed, threads, &before, &after), rows))
+    Ok((Report::new(job, &rows, elapsed, threads, &before, &after), rows))
 }
 
 /// Makes photographs of our own in the store, unless they are there already.

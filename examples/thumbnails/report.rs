@@ -8,7 +8,8 @@ use runtime::Stats;
 use serde::Serialize;
 
 use super::failures::Failures;
-use super::pipeline::{Made, Row, STAGES};
+use super::pipeline::{Job, Made, Row, STAGES};
+use super::store::Location;
 
 /// Table 1 of the paper: visible cores, memory in MB, and dollars a millisecond (x86, eu-west-3).
 const TABLE_1: [(u32, u32, f64); 5] = [
@@ -24,6 +25,8 @@ const DOLLARS_A_REQUEST: f64 = 0.20 / 1e6;
 /// The whole report.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    /// Where the thumbnails are.
+    target: Location,
     images: usize,
     failed: usize,
     seconds: f64,
@@ -75,6 +78,7 @@ struct Line {
 impl Report {
     /// `before` and `after` are the coordinator's figures around the job.
     pub(crate) fn new(
+        job: &Job,
         rows: &[Row],
         elapsed: Duration,
         threads: usize,
@@ -88,6 +92,7 @@ impl Report {
             *tasks_per_worker.entry(worker).or_default() += 1;
         }
         Self {
+            target: job.target.clone(),
             images: made.len(),
             failed: rows.len() - made.len(),
             seconds: elapsed.as_secs_f64(),
