@@ -8,7 +8,7 @@
 //!
 //! Payloads are never looked into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
 use channels::chan::{Chan, Effect, Sent, Turn};
@@ -22,6 +22,10 @@ use crate::Command;
 #[derive(Debug, Default)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
+    /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
+    /// only handle is in the buffer of another …: the list takes them one by one, where recursion
+    /// would take a part of the stack for each.
+    gone: VecDeque<Gone>,
     /// Scratch space, so that a message allocates nothing.
     effects: Vec<Effect<Waiter>>,
 }
@@ -68,20 +72,14 @@ struct Waiter {
     operation: OperationId,
 }
 
-/// Why a handle is gone.
-#[derive(Clone, Copy, Debug)]
-enum Gone<'a> {
-    Dropped,
-    Vanished(&'a str),
-}
-
-impl Gone<'_> {
-    fn end(self) -> End {
-        match self {
-            Self::Dropped => End::Closed,
-            Self::Vanished(cause) => End::Lost(cause.to_owned()),
-        }
-    }
+/// Handles of one side that are gone.
+#[derive(Debug)]
+struct Gone {
+    channel: ChannelId,
+    side: Side,
+    count: u32,
+    /// How the channel ends for the other side if they were the last.
+    end: End,
 }
 
 impl Relay {
@@ -144,9 +142,10 @@ impl Relay {
         }
         self.perform(channel, commands);
         if let Some(outcome) = refused {
-            self.release(&outcome.passages, commands);
+            self.lose(&outcome.passages);
         }
-        self.count_down(channel, Side::Send, 1, Gone::Dropped, commands);
+        self.gone.push_back(Gone { channel, side: Side::Send, count: 1, end: End::Closed });
+        self.settle(commands);
     }
 
     /// A value from the buffer of a channel that is being exported.
@@ -165,6 +164,7 @@ impl Relay {
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         home.chan.restore_sent(parcel, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -188,11 +188,12 @@ impl Relay {
             Sent::Refused(parcel) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
-                self.release(&parcel.passages, commands);
+                self.lose(&parcel.passages);
             }
         }
         self.effects = effects;
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -208,9 +209,10 @@ impl Relay {
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
         if let Some(parcel) = unsent {
             home.parked.remove(&waiter);
-            self.release(&parcel.passages, commands);
+            self.lose(&parcel.passages);
         }
         self.perform(channel, commands);
+        self.settle(commands);
     }
 
     /// A receive.
@@ -228,6 +230,7 @@ impl Relay {
         home.parked.insert((session, operation), place);
         self.effects = effects;
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -251,6 +254,7 @@ impl Relay {
             }
         }
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -266,8 +270,9 @@ impl Relay {
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         if let Some(parcel) = orphan {
-            self.release(&parcel.passages, commands);
+            self.lose(&parcel.passages);
         }
+        self.settle(commands);
     }
 
     /// A close.
@@ -286,6 +291,7 @@ impl Relay {
         let first = u32::from(first);
         commands.push(Command::send(session, Frame::Closed { operation, first }));
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -305,7 +311,8 @@ impl Relay {
         if *attached == [0, 0] {
             home.attached.remove(&session);
         }
-        self.count_down(channel, side, arrivals, Gone::Dropped, commands);
+        self.gone.push_back(Gone { channel, side, count: arrivals, end: End::Closed });
+        self.settle(commands);
         Ok(())
     }
 
@@ -345,23 +352,22 @@ impl Relay {
 
     /// Handles held here are dropped: what they were in will not be delivered.
     pub fn release(&mut self, passages: &[Passage], commands: &mut Vec<Command>) {
-        for Passage { channel, side, .. } in passages {
-            self.count_down(*channel, *side, 1, Gone::Dropped, commands);
-        }
+        self.lose(passages);
+        self.settle(commands);
     }
 
     /// A session left of its own will: what it had is dropped.
     pub fn leave(&mut self, session: SessionId, commands: &mut Vec<Command>) {
-        self.remove(session, Gone::Dropped, commands);
+        self.remove(session, &End::Closed, commands);
     }
 
     /// A session is fenced: nothing it did and was not committed will be seen, and what it had is
     /// lost.
     pub fn fence(&mut self, session: SessionId, cause: &str, commands: &mut Vec<Command>) {
-        self.remove(session, Gone::Vanished(cause), commands);
+        self.remove(session, &End::Lost(cause.to_owned()), commands);
     }
 
-    fn remove(&mut self, session: SessionId, gone: Gone<'_>, commands: &mut Vec<Command>) {
+    fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
         let concerned: Vec<ChannelId> = self
             .homes
             .iter()
@@ -374,16 +380,16 @@ impl Relay {
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
             home.parked.retain(|(whose, _), _| *whose != session);
             self.perform(channel, commands);
-            for parcel in dropped {
-                self.release(&parcel.passages, commands);
-            }
+            dropped.iter().for_each(|parcel| self.lose(&parcel.passages));
         }
         for channel in concerned {
             let Some(home) = self.homes.get_mut(&channel) else { continue };
-            let [senders, receivers] = home.attached.remove(&session).unwrap_or_default();
-            self.count_down(channel, Side::Send, senders, gone, commands);
-            self.count_down(channel, Side::Receive, receivers, gone, commands);
+            let handles = home.attached.remove(&session).unwrap_or_default();
+            for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
+                self.gone.push_back(Gone { channel, side, count, end: end.clone() });
+            }
         }
+        self.settle(commands);
     }
 
     /// Finds a channel, and checks that the session may start an operation on it.
@@ -406,16 +412,27 @@ impl Relay {
         Ok(home)
     }
 
+    /// What held these handles here is gone.
+    fn lose(&mut self, passages: &[Passage]) {
+        let gone = |passage: &Passage| {
+            let Passage { channel, side, .. } = *passage;
+            Gone { channel, side, count: 1, end: End::Closed }
+        };
+        self.gone.extend(passages.iter().map(gone));
+    }
+
+    /// Counts the handles that are gone, and those that were in what goes with them. The last step
+    /// of everything that makes a handle go.
+    fn settle(&mut self, commands: &mut Vec<Command>) {
+        while let Some(gone) = self.gone.pop_front() {
+            self.count_down(gone, commands);
+        }
+    }
+
     /// Handles are gone. Without any of a side the channel ends for the other; without any at all
     /// it is no more.
-    fn count_down(
-        &mut self,
-        channel: ChannelId,
-        side: Side,
-        count: u32,
-        gone: Gone<'_>,
-        commands: &mut Vec<Command>,
-    ) {
+    fn count_down(&mut self, gone: Gone, commands: &mut Vec<Command>) {
+        let Gone { channel, side, count, end } = gone;
         let Some(home) = self.homes.get_mut(&channel) else { return };
         if count == 0 {
             return;
@@ -429,18 +446,16 @@ impl Relay {
         let note = &mut |effect| effects.push(effect);
         let unread = match side {
             Side::Send => {
-                home.chan.finish(gone.end(), note);
+                home.chan.finish(end, note);
                 Vec::new()
             }
-            Side::Receive => home.chan.desert(gone.end(), note),
+            Side::Receive => home.chan.desert(end, note),
         };
         self.perform(channel, commands);
         if self.homes.get(&channel).is_some_and(|home| home.handles == [0, 0]) {
             self.homes.remove(&channel);
         }
-        for parcel in unread {
-            self.release(&parcel.passages, commands);
-        }
+        unread.iter().for_each(|parcel| self.lose(&parcel.passages));
     }
 
     /// Turns what happened to parked operations into frames.
@@ -462,16 +477,13 @@ impl Relay {
                 Turn::Refused => {
                     let end = end();
                     let refused = home.chan.take_refused(place);
-                    refused.iter().for_each(|parcel| self.release(&parcel.passages, commands));
+                    refused.iter().for_each(|parcel| self.lose(&parcel.passages));
                     Frame::Refused { operation, end }
                 }
             };
             commands.push(Command::send(session, frame));
         }
-        // A release above may have had effects of its own, which it performed; keep the larger.
-        if self.effects.capacity() < effects.capacity() {
-            self.effects = effects;
-        }
+        self.effects = effects;
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
+mod crowds;
+
 use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
@@ -91,6 +93,13 @@ impl Bench {
 
     fn accept(&mut self, session: SessionId, channel: ChannelId, operation: u64) {
         self.frame(session, Frame::Accept { channel, operation: OperationId(operation) });
+    }
+
+    /// A session gives both ends of a channel back.
+    fn detach(&mut self, session: SessionId, channel: ChannelId) {
+        for side in [Side::Send, Side::Receive] {
+            self.frame(session, Frame::Detach { channel, side, arrivals: 1 });
+        }
     }
 
     fn spawn(&mut self, retries: u32, passages: Vec<Passage>) -> (TaskId, ChannelId) {
@@ -305,11 +314,7 @@ fn channels_without_handles_are_forgotten() {
     for _ in 0..1000 {
         let (carried, carrier) = (bench.channel(1), bench.channel(1));
         bench.send(CLIENT, carrier, 1, carrying(carried, Side::Send));
-        for channel in [carried, carrier] {
-            for side in [Side::Send, Side::Receive] {
-                bench.frame(CLIENT, Frame::Detach { channel, side, arrivals: 1 });
-            }
-        }
+        [carried, carrier].into_iter().for_each(|channel| bench.detach(CLIENT, channel));
     }
     assert_eq!(bench.core.channels(), 0);
 }

@@ -1,0 +1,19 @@
+//! Many of everything: what must not cost the square of its number, nor the stack.
+
+use super::*;
+
+/// The only handle to a channel is in the buffer of another, whose only handle is in a third ….
+#[test]
+fn a_deep_chain_of_channels_goes_without_the_stack() {
+    let mut bench = Bench::new(1);
+    let mut outermost = bench.channel(1);
+    for operation in 1..100_000 {
+        let carrier = bench.channel(1);
+        bench.send(CLIENT, carrier, operation, carrying(outermost, Side::Receive));
+        bench.detach(CLIENT, outermost);
+        outermost = carrier;
+    }
+    assert_eq!(bench.core.channels(), 100_000);
+    bench.detach(CLIENT, outermost);
+    assert_eq!(bench.core.channels(), 0);
+}
