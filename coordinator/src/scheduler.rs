@@ -1,18 +1,19 @@
 //! Which tasks there are, which workers, and who runs what.
 //!
 //! A task is *pooled* (waits for a worker) -> *running* on a worker, as attempt n -> ended, with
-//! exactly one outcome on its result channel. When its worker dies it goes back to the head of the
-//! pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
+//! exactly one outcome on its result channel. When its worker dies it goes back to its old place in
+//! the pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
 //! that the task is elsewhere, and is dropped.
 //!
 //! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down) ->
 //! gone, by goodbye or by death. `placement` decides; this file keeps the books.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use channels::codec;
 use channels::id::{ChannelId, SessionId, TaskId};
+use channels::line::{self, Line};
 use channels::outcome::Outcome;
 use channels::wire::{Frame, Parcel, Place, SpawnOptions, Stats};
 
@@ -51,8 +52,8 @@ pub struct Spawn {
 pub struct Scheduler {
     policy: Policy,
     tasks: BTreeMap<TaskId, Task>,
-    /// The paper's request pool.
-    pool: VecDeque<TaskId>,
+    /// The paper's request pool. A crowd of aborts leaves it from the middle.
+    pool: Line<TaskId>,
     workers: BTreeMap<SessionId, Worker>,
     /// Launches without a hello yet.
     starting: BTreeMap<u64, Duration>,
@@ -82,6 +83,8 @@ pub struct Totals {
 struct Task {
     spawn: Spawn,
     attempt: u32,
+    /// Where it stands in the pool, or stood.
+    place: line::Place,
     state: State,
 }
 
@@ -108,7 +111,7 @@ impl Scheduler {
         Self {
             policy,
             tasks: BTreeMap::new(),
-            pool: VecDeque::new(),
+            pool: Line::default(),
             workers: BTreeMap::new(),
             starting: BTreeMap::new(),
             next_launch: 0,
@@ -187,12 +190,12 @@ impl Scheduler {
         relay.hold(session, &spawn.arguments.passages)?;
         relay.open_result(session, spawn.result)?;
         let id = spawn.task;
-        self.tasks.insert(id, Task { spawn, attempt: 0, state: State::Pooled });
+        let place = self.pool.push(id);
+        self.tasks.insert(id, Task { spawn, attempt: 0, place, state: State::Pooled });
         if self.tasks.len() > TASKS_MAX {
+            self.pool.leave(place);
             let reason = format!("{TASKS_MAX} tasks are under way already");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
-        } else {
-            self.pool.push_back(id);
         }
         Ok(())
     }
@@ -242,13 +245,13 @@ impl Scheduler {
 
     /// The spawner gives a task up.
     pub fn on_abort(&mut self, id: TaskId, relay: &mut Relay, commands: &mut Vec<Command>) {
-        match self.tasks.get(&id).map(|task| task.state) {
-            None => {}
-            Some(State::Pooled) => {
-                self.pool.retain(|pooled| *pooled != id);
+        let Some(task) = self.tasks.get(&id) else { return };
+        match task.state {
+            State::Pooled => {
+                self.pool.leave(task.place);
                 self.end(id, &Outcome::Cancelled, relay, commands);
             }
-            Some(State::Running(session)) => {
+            State::Running(session) => {
                 commands.push(Command::send(session, Frame::Cancel { task: id }));
             }
         }
@@ -273,7 +276,7 @@ impl Scheduler {
             return;
         }
         self.failed_launches = 0;
-        for id in std::mem::take(&mut self.pool) {
+        for (_, id) in self.pool.drain().collect::<Vec<_>>() {
             let reason = format!("no worker can be started: {reason}");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
         }
@@ -291,11 +294,11 @@ impl Scheduler {
         let Some(worker) = self.workers.remove(&session) else { return };
         self.totals.workers += now.saturating_sub(worker.poll.start);
         commands.push(Command::Stop { launch: worker.launch });
-        for id in worker.tasks.into_iter().rev() {
+        for id in worker.tasks {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if task.attempt <= task.spawn.options.retries {
                 task.state = State::Pooled;
-                self.pool.push_front(id);
+                self.pool.restore(task.place, id);
             } else {
                 self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
             }
@@ -304,7 +307,7 @@ impl Scheduler {
 
     /// The client is gone: nobody wants the tasks any more (C48), nor workers that are starting.
     pub fn on_client_gone(&mut self, relay: &mut Relay, commands: &mut Vec<Command>) {
-        self.pool.clear();
+        self.pool.drain().for_each(drop);
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             self.end(id, &Outcome::Cancelled, relay, commands);
         }
@@ -315,9 +318,9 @@ impl Scheduler {
 
     /// Gives tasks to workers, and asks for more workers. Called after every event.
     pub fn place(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
-        while let Some(id) = self.pool.front().copied() {
+        while !self.pool.is_empty() {
             let Some(session) = self.choose(now) else { break };
-            self.pool.pop_front();
+            let Some((_, id)) = self.pool.pop() else { break };
             self.run(id, session, relay, commands);
         }
         self.launch(now, commands);

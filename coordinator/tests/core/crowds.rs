@@ -17,3 +17,15 @@ fn a_deep_chain_of_channels_goes_without_the_stack() {
     bench.detach(CLIENT, outermost);
     assert_eq!(bench.core.channels(), 0);
 }
+
+/// A client that gives a large job up must not keep the coordinator so long that leases run out.
+#[test]
+fn a_crowd_of_aborts_is_not_quadratic() {
+    let mut bench = Bench::new(1);
+    let tasks: Vec<TaskId> = (0..100_000).map(|_| bench.spawn(0, Vec::new()).0).collect();
+    bench.take();
+    for task in tasks.into_iter().rev() {
+        bench.frame(CLIENT, Frame::Abort { task });
+    }
+    assert_eq!(bench.core.totals().ended, 100_000);
+}
