@@ -2,8 +2,9 @@
 //!
 //! A task is *pooled* (waits for a worker) -> *running* on a worker, as attempt n -> ended, with
 //! exactly one outcome on its result channel. When its worker dies it goes back to its old place in
-//! the pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
-//! that the task is elsewhere, and is dropped.
+//! the pool if it may run again, and ends as `WorkerLost` if not. Once its spawner has given it up
+//! it is *stopping*: it ends as soon as its worker says so, or dies. A late word from an old
+//! attempt finds that the task is elsewhere, and is dropped.
 //!
 //! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down) ->
 //! gone, by goodbye or by death. `placement` decides; this file keeps the books.
@@ -92,6 +93,16 @@ struct Task {
 enum State {
     Pooled,
     Running(SessionId),
+    /// It was aborted, and its worker was told.
+    Stopping(SessionId),
+}
+
+impl Task {
+    /// Whether this attempt is the one under way, and there.
+    fn is_run_by(&self, session: SessionId, attempt: u32) -> bool {
+        let there = [State::Running(session), State::Stopping(session)].contains(&self.state);
+        there && self.attempt == attempt
+    }
 }
 
 #[derive(Debug)]
@@ -224,10 +235,7 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         relay.hold(session, &outcome.passages)?;
-        let current = self
-            .tasks
-            .get(&id)
-            .is_some_and(|task| task.state == State::Running(session) && task.attempt == attempt);
+        let current = self.tasks.get(&id).is_some_and(|task| task.is_run_by(session, attempt));
         if let Some(worker) = self.workers.get_mut(&session) {
             if current {
                 worker.tasks.remove(&id);
@@ -245,15 +253,17 @@ impl Scheduler {
 
     /// The spawner gives a task up.
     pub fn on_abort(&mut self, id: TaskId, relay: &mut Relay, commands: &mut Vec<Command>) {
-        let Some(task) = self.tasks.get(&id) else { return };
+        let Some(task) = self.tasks.get_mut(&id) else { return };
         match task.state {
             State::Pooled => {
                 self.pool.leave(task.place);
                 self.end(id, &Outcome::Cancelled, relay, commands);
             }
             State::Running(session) => {
+                task.state = State::Stopping(session);
                 commands.push(Command::send(session, Frame::Cancel { task: id }));
             }
+            State::Stopping(_) => {}
         }
     }
 
@@ -296,7 +306,9 @@ impl Scheduler {
         commands.push(Command::Stop { launch: worker.launch });
         for id in worker.tasks {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
-            if task.attempt <= task.spawn.options.retries {
+            if matches!(task.state, State::Stopping(_)) {
+                self.end(id, &Outcome::Cancelled, relay, commands);
+            } else if task.attempt <= task.spawn.options.retries {
                 task.state = State::Pooled;
                 self.pool.restore(task.place, id);
             } else {
