@@ -31,6 +31,7 @@ mod policy;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+mod task;
 
 use relay::{Relay, Violation};
 use scheduler::{Policy, Scheduler, Spawn, Totals};

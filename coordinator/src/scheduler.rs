@@ -13,15 +13,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use channels::codec;
-use channels::id::{ChannelId, SessionId, TaskId};
-use channels::line::{self, Line};
+use channels::id::{SessionId, TaskId};
+use channels::line::Line;
 use channels::outcome::Outcome;
-use channels::wire::{Frame, Parcel, Place, SpawnOptions, Stats};
+use channels::wire::{Frame, Parcel, Place, Stats};
 
 use crate::Command;
 use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
 pub use crate::policy::Policy;
 use crate::relay::{Keep, Relay, Violation};
+pub use crate::task::Spawn;
+use crate::task::{State, Task};
 
 /// Workers that failed to start, one after the other, before the tasks in the pool are given up,
 /// or, if there are other workers, before launches are spaced out.
@@ -30,23 +32,6 @@ const FAILED_LAUNCHES_MAX: u32 = 3;
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
 /// Tasks known at once. One more never starts.
 const TASKS_MAX: usize = 1 << 20;
-
-/// A task as its spawner described it.
-#[derive(Debug)]
-pub struct Spawn {
-    /// Chosen by the spawner.
-    pub task: TaskId,
-    /// The function.
-    pub name: String,
-    /// Hash of its types.
-    pub signature: u64,
-    /// What it asks for.
-    pub options: SpawnOptions,
-    /// Where its outcome goes.
-    pub result: ChannelId,
-    /// Its arguments.
-    pub arguments: Parcel,
-}
 
 /// All tasks and workers.
 #[derive(Debug)]
@@ -78,31 +63,6 @@ pub struct Totals {
     pub workers: Duration,
     /// Time that tasks ran.
     pub tasks: Duration,
-}
-
-#[derive(Debug)]
-struct Task {
-    spawn: Spawn,
-    attempt: u32,
-    /// Where it stands in the pool, or stood.
-    place: line::Place,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Pooled,
-    Running(SessionId),
-    /// It was aborted, and its worker was told.
-    Stopping(SessionId),
-}
-
-impl Task {
-    /// Whether this attempt is the one under way, and there.
-    fn is_run_by(&self, session: SessionId, attempt: u32) -> bool {
-        let there = [State::Running(session), State::Stopping(session)].contains(&self.state);
-        there && self.attempt == attempt
-    }
 }
 
 #[derive(Debug)]
