@@ -278,7 +278,7 @@ impl Coordinator {
                 relay.send(session, channel, operation, parcel, commands)
             }
             Frame::CancelSend { channel, operation } => {
-                relay.cancel_send((session, operation), channel, commands);
+                relay.cancel_send(session, channel, operation, commands);
                 Ok(())
             }
             Frame::Receive { channel, operation } => {
@@ -288,7 +288,7 @@ impl Coordinator {
                 relay.accept(session, channel, operation, commands)
             }
             Frame::Decline { channel, operation } => {
-                relay.decline((session, operation), channel, commands);
+                relay.decline(session, channel, operation, commands);
                 Ok(())
             }
             Frame::Close { channel, operation } => {

@@ -8,20 +8,23 @@
 //!
 //! Payloads are never looked into.
 
+mod ledger;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
 use channels::chan::{Chan, Effect, Sent, Turn};
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::line::Place;
 use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Passage, Side};
 
 use crate::Command;
+use ledger::Ledger;
 
 /// All channels at home here.
 #[derive(Debug, Default)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
+    ledger: Ledger,
     /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
     /// only handle is in the buffer of another …: the list takes them one by one, where recursion
     /// would take a part of the stack for each.
@@ -56,14 +59,10 @@ pub enum Violation {
 #[derive(Debug)]
 struct Home {
     chan: Chan<Parcel, Waiter>,
-    /// Handles of each side that each session has.
-    attached: BTreeMap<SessionId, [u32; 2]>,
-    /// All handles, attached or held, by side.
-    handles: [u32; 2],
+    /// All handles, attached or held, by side. More than a peer can have in a lifetime.
+    handles: [u64; 2],
     /// The session that is exporting it, until the first other operation on it.
     exporter: Option<SessionId>,
-    /// Operations that wait, or whose offer is out.
-    parked: BTreeMap<(SessionId, OperationId), Place>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +76,7 @@ struct Waiter {
 struct Gone {
     channel: ChannelId,
     side: Side,
-    count: u32,
+    count: u64,
     /// How the channel ends for the other side if they were the last.
     end: End,
 }
@@ -102,25 +101,22 @@ impl Relay {
         if self.homes.contains_key(&channel) {
             return Err(Violation::Exists(channel));
         }
-        let handles = handles.map(|count| count.min(1));
-        let home = Home {
-            chan: Chan::new(capacity as usize),
-            attached: BTreeMap::from([(session, handles)]),
-            handles,
-            exporter: Some(session),
-            parked: BTreeMap::new(),
-        };
-        self.homes.insert(channel, home);
+        let chan = Chan::new(capacity as usize);
+        self.homes.insert(channel, Home { chan, handles: [0; 2], exporter: Some(session) });
+        for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
+            if count > 0 {
+                self.count_up(channel, side);
+                self.ledger.attach(session, channel, side);
+            }
+        }
         Ok(())
     }
 
     /// Makes the channel on which a task's outcome will come: the spawner receives, we send.
     pub fn open_result(&mut self, session: SessionId, channel: ChannelId) -> Result<(), Violation> {
         self.export(session, channel, 1, [0, 1])?;
-        self.homes.entry(channel).and_modify(|home| {
-            home.handles[Side::Send as usize] += 1;
-            home.exporter = None;
-        });
+        self.homes.entry(channel).and_modify(|home| home.exporter = None);
+        self.count_up(channel, Side::Send);
         Ok(())
     }
 
@@ -184,7 +180,7 @@ impl Relay {
         let waiter = Waiter { session, operation };
         match home.chan.send(parcel, || waiter, &mut |effect| effects.push(effect)) {
             Sent::Done => commands.push(Command::send(session, Frame::Sent { operation })),
-            Sent::Parked(place) => drop(home.parked.insert((session, operation), place)),
+            Sent::Parked(place) => self.ledger.park(session, channel, operation, place),
             Sent::Refused(parcel) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
@@ -200,15 +196,16 @@ impl Relay {
     /// A send is given up. It may be too late.
     pub fn cancel_send(
         &mut self,
-        waiter: (SessionId, OperationId),
+        session: SessionId,
         channel: ChannelId,
+        operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
+        let Some(place) = self.ledger.parked(session, channel, operation) else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(place) = home.parked.get(&waiter).copied() else { return };
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
         if let Some(parcel) = unsent {
-            home.parked.remove(&waiter);
+            self.ledger.unpark(session, channel, operation);
             self.lose(&parcel.passages);
         }
         self.perform(channel, commands);
@@ -227,7 +224,7 @@ impl Relay {
         let home = self.home(session, channel, Side::Receive, operation)?;
         let waiter = Waiter { session, operation };
         let place = home.chan.park_receive(waiter, &mut |effect| effects.push(effect));
-        home.parked.insert((session, operation), place);
+        self.ledger.park(session, channel, operation, place);
         self.effects = effects;
         self.perform(channel, commands);
         self.settle(commands);
@@ -243,15 +240,13 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let place = home.parked.remove(&(session, operation));
+        let place = self.ledger.unpark(session, channel, operation);
         let effects = &mut self.effects;
         let taken =
             place.and_then(|place| home.chan.accept(place, &mut |effect| effects.push(effect)));
         let parcel = taken.ok_or(Violation::Unexpected("Accept"))?;
-        for passage in &parcel.passages {
-            if let Some(home) = self.homes.get_mut(&passage.channel) {
-                home.attached.entry(session).or_default()[passage.side as usize] += 1;
-            }
+        for Passage { channel, side, .. } in &parcel.passages {
+            self.ledger.attach(session, *channel, *side);
         }
         self.perform(channel, commands);
         self.settle(commands);
@@ -261,12 +256,13 @@ impl Relay {
     /// A receive is given up; a value offered to it goes back.
     pub fn decline(
         &mut self,
-        waiter: (SessionId, OperationId),
+        session: SessionId,
         channel: ChannelId,
+        operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
+        let Some(place) = self.ledger.unpark(session, channel, operation) else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(place) = home.parked.remove(&waiter) else { return };
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         if let Some(parcel) = orphan {
@@ -283,10 +279,11 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if !home.attached.contains_key(&session) {
+        let attached = |side| self.ledger.handles(session, channel, side) > 0;
+        if ![Side::Send, Side::Receive].into_iter().any(attached) {
             return Err(Violation::NotAttached(channel));
         }
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let first = home.chan.finish(End::Closed, &mut |effect| self.effects.push(effect));
         let first = u32::from(first);
         commands.push(Command::send(session, Frame::Closed { operation, first }));
@@ -304,35 +301,26 @@ impl Relay {
         arrivals: u32,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let attached = home.attached.get_mut(&session).ok_or(Violation::NotAttached(channel))?;
-        let left = attached[side as usize].checked_sub(arrivals);
-        attached[side as usize] = left.ok_or(Violation::Count(arrivals, channel))?;
-        if *attached == [0, 0] {
-            home.attached.remove(&session);
-        }
-        self.gone.push_back(Gone { channel, side, count: arrivals, end: End::Closed });
+        self.ledger.detach(session, channel, side, arrivals)?;
+        self.gone.push_back(Gone { channel, side, count: arrivals.into(), end: End::Closed });
         self.settle(commands);
         Ok(())
     }
 
     /// Whether a session has any handle.
     pub fn has_handles(&self, session: SessionId) -> bool {
-        self.homes.values().any(|home| home.attached.contains_key(&session))
+        self.ledger.has_handles(session)
     }
 
     /// Handles arrived here inside something that a session sent. It must have them itself.
     pub fn hold(&mut self, session: SessionId, passages: &[Passage]) -> Result<(), Violation> {
         for Passage { channel, side, .. } in passages {
-            let attached = self.homes.get(channel).and_then(|home| home.attached.get(&session));
-            if attached.is_none_or(|counts| counts[*side as usize] == 0) {
+            if self.ledger.handles(session, *channel, *side) == 0 {
                 return Err(Violation::NotAttached(*channel));
             }
         }
         for Passage { channel, side, .. } in passages {
-            if let Some(home) = self.homes.get_mut(channel) {
-                home.handles[*side as usize] += 1;
-            }
+            self.count_up(*channel, *side);
         }
         Ok(())
     }
@@ -341,11 +329,9 @@ impl Relay {
     /// besides.
     pub fn hand_over(&mut self, session: SessionId, passages: &[Passage], keep: Keep) {
         for Passage { channel, side, .. } in passages {
-            if let Some(home) = self.homes.get_mut(channel) {
-                home.attached.entry(session).or_default()[*side as usize] += 1;
-                if keep == Keep::Copy {
-                    home.handles[*side as usize] += 1;
-                }
+            self.ledger.attach(session, *channel, *side);
+            if keep == Keep::Copy {
+                self.count_up(*channel, *side);
             }
         }
     }
@@ -368,24 +354,16 @@ impl Relay {
     }
 
     fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
-        let concerned: Vec<ChannelId> = self
-            .homes
-            .iter()
-            .filter(|(_, home)| home.attached.contains_key(&session))
-            .map(|(channel, _)| *channel)
-            .collect();
-        for &channel in &concerned {
+        let holdings = self.ledger.close(session);
+        for (&channel, _) in holdings.iter().filter(|(_, holding)| !holding.parked.is_empty()) {
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
-            home.parked.retain(|(whose, _), _| *whose != session);
             self.perform(channel, commands);
             dropped.iter().for_each(|parcel| self.lose(&parcel.passages));
         }
-        for channel in concerned {
-            let Some(home) = self.homes.get_mut(&channel) else { continue };
-            let handles = home.attached.remove(&session).unwrap_or_default();
-            for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
+        for (channel, holding) in holdings {
+            for (side, count) in [Side::Send, Side::Receive].into_iter().zip(holding.handles) {
                 self.gone.push_back(Gone { channel, side, count, end: end.clone() });
             }
         }
@@ -400,16 +378,22 @@ impl Relay {
         side: Side,
         operation: OperationId,
     ) -> Result<&mut Home, Violation> {
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let attached = home.attached.get(&session).ok_or(Violation::NotAttached(channel))?;
-        if attached[side as usize] == 0 {
+        if self.ledger.handles(session, channel, side) == 0 {
             return Err(Violation::NotAttached(channel));
         }
-        if home.parked.contains_key(&(session, operation)) {
+        if self.ledger.parked(session, channel, operation).is_some() {
             return Err(Violation::Busy(operation));
         }
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         home.exporter = None;
         Ok(home)
+    }
+
+    /// There is one more handle, attached or held.
+    fn count_up(&mut self, channel: ChannelId, side: Side) {
+        if let Some(home) = self.homes.get_mut(&channel) {
+            home.handles[side as usize] += 1;
+        }
     }
 
     /// What held these handles here is gone.
@@ -464,7 +448,7 @@ impl Relay {
         for Effect { waiter: Waiter { session, operation }, place, turn } in effects.drain(..) {
             let Some(home) = self.homes.get_mut(&channel) else { break };
             if turn != Turn::Offered {
-                home.parked.remove(&(session, operation));
+                self.ledger.unpark(session, channel, operation);
             }
             let end = || home.chan.ended().cloned().unwrap_or(End::Closed);
             let frame = match turn {

@@ -29,3 +29,20 @@ fn a_crowd_of_aborts_is_not_quadratic() {
     }
     assert_eq!(bench.core.totals().ended, 100_000);
 }
+
+/// The end of a session costs what it had, not what all others have.
+#[test]
+fn many_ends_of_sessions_do_not_walk_all_channels() {
+    let mut bench = Bench::new(1);
+    for _ in 0..200_000 {
+        bench.channel(1);
+    }
+    for launch in 1..=500 {
+        bench.spawn(0, Vec::new());
+        let worker = bench.worker(launch);
+        bench.die(worker);
+    }
+    assert_eq!(bench.core.totals().ended, 500);
+    bench.die(CLIENT);
+    assert_eq!(bench.core.channels(), 0);
+}
