@@ -9,6 +9,7 @@
 //! Payloads are never looked into.
 
 mod ledger;
+mod violation;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -18,7 +19,8 @@ use channels::id::{ChannelId, OperationId, SessionId};
 use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Passage, Side};
 
 use crate::Command;
-use ledger::Ledger;
+use ledger::{Ledger, Parked};
+pub use violation::Violation;
 
 /// All channels at home here.
 #[derive(Debug, Default)]
@@ -33,35 +35,13 @@ pub struct Relay {
     effects: Vec<Effect<Waiter>>,
 }
 
-/// A frame that its sender had no right to send. The link ends.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// No such channel, or no handle to it: the two are not told apart.
-    #[error("{0} is not known to this session")]
-    NotAttached(ChannelId),
-    /// The identity is taken.
-    #[error("{0} exists already")]
-    Exists(ChannelId),
-    /// The number is out of range.
-    #[error("a capacity of {0}; at most {CAPACITY_MAX} is allowed")]
-    Capacity(u32),
-    /// More handles are given back than were given.
-    #[error("{0} handles of {1} given back that the session does not have")]
-    Count(u32, ChannelId),
-    /// The operation's name is in use.
-    #[error("{0} is under way already")]
-    Busy(OperationId),
-    /// The frame makes no sense here.
-    #[error("a {0} frame was not expected from this node")]
-    Unexpected(&'static str),
-}
-
 #[derive(Debug)]
 struct Home {
     chan: Chan<Parcel, Waiter>,
     /// All handles, attached or held, by side. More than a peer can have in a lifetime.
     handles: [u64; 2],
-    /// The session that is exporting it, until the first other operation on it.
+    /// The session that exported it, while no other has had a handle and it has not been closed:
+    /// until then its contents may follow.
     exporter: Option<SessionId>,
 }
 
@@ -100,6 +80,9 @@ impl Relay {
         }
         if self.homes.contains_key(&channel) {
             return Err(Violation::Exists(channel));
+        }
+        if handles == [0, 0] {
+            return Err(Violation::Ownerless(channel));
         }
         let chan = Chan::new(capacity as usize);
         self.homes.insert(channel, Home { chan, handles: [0; 2], exporter: Some(session) });
@@ -153,7 +136,8 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.exporter != Some(session) || home.chan.len() >= home.chan.capacity() {
+        let room = home.chan.ended().is_none() && home.chan.len() < home.chan.capacity();
+        if home.exporter != Some(session) || !room {
             return Err(Violation::Unexpected("Restore"));
         }
         self.hold(session, &parcel.passages)?;
@@ -173,14 +157,16 @@ impl Relay {
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        self.home(session, channel, Side::Send, operation)?;
+        self.may_start(session, channel, Side::Send, operation)?;
         self.hold(session, &parcel.passages)?;
         let mut effects = mem::take(&mut self.effects);
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let waiter = Waiter { session, operation };
         match home.chan.send(parcel, || waiter, &mut |effect| effects.push(effect)) {
             Sent::Done => commands.push(Command::send(session, Frame::Sent { operation })),
-            Sent::Parked(place) => self.ledger.park(session, channel, operation, place),
+            Sent::Parked(place) => {
+                self.ledger.park(session, channel, operation, Parked::Send(place));
+            }
             Sent::Refused(parcel) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
@@ -201,7 +187,8 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
-        let Some(place) = self.ledger.parked(session, channel, operation) else { return };
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Send(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
         if let Some(parcel) = unsent {
@@ -220,12 +207,11 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let mut effects = mem::take(&mut self.effects);
-        let home = self.home(session, channel, Side::Receive, operation)?;
+        self.may_start(session, channel, Side::Receive, operation)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let waiter = Waiter { session, operation };
-        let place = home.chan.park_receive(waiter, &mut |effect| effects.push(effect));
-        self.ledger.park(session, channel, operation, place);
-        self.effects = effects;
+        let place = home.chan.park_receive(waiter, &mut |effect| self.effects.push(effect));
+        self.ledger.park(session, channel, operation, Parked::Receive(place));
         self.perform(channel, commands);
         self.settle(commands);
         Ok(())
@@ -239,15 +225,15 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Receive(place)) = parked else {
+            return Err(Violation::Unexpected("Accept"));
+        };
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let place = self.ledger.unpark(session, channel, operation);
-        let effects = &mut self.effects;
-        let taken =
-            place.and_then(|place| home.chan.accept(place, &mut |effect| effects.push(effect)));
+        let taken = home.chan.accept(place, &mut |effect| self.effects.push(effect));
         let parcel = taken.ok_or(Violation::Unexpected("Accept"))?;
-        for Passage { channel, side, .. } in &parcel.passages {
-            self.ledger.attach(session, *channel, *side);
-        }
+        self.ledger.unpark(session, channel, operation);
+        self.hand_over(session, &parcel.passages, Keep::Nothing);
         self.perform(channel, commands);
         self.settle(commands);
         Ok(())
@@ -261,8 +247,10 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
-        let Some(place) = self.ledger.unpark(session, channel, operation) else { return };
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Receive(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
+        self.ledger.unpark(session, channel, operation);
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         if let Some(parcel) = orphan {
@@ -271,7 +259,8 @@ impl Relay {
         self.settle(commands);
     }
 
-    /// A close.
+    /// A close. Only who may send may close (C06), and who brings a channel that was closed before
+    /// it left.
     pub fn close(
         &mut self,
         session: SessionId,
@@ -279,11 +268,12 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let attached = |side| self.ledger.handles(session, channel, side) > 0;
-        if ![Side::Send, Side::Receive].into_iter().any(attached) {
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        let may_send = self.ledger.handles(session, channel, Side::Send) > 0;
+        if !may_send && home.exporter != Some(session) {
             return Err(Violation::NotAttached(channel));
         }
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        home.exporter = None;
         let first = home.chan.finish(End::Closed, &mut |effect| self.effects.push(effect));
         let first = u32::from(first);
         commands.push(Command::send(session, Frame::Closed { operation, first }));
@@ -292,7 +282,8 @@ impl Relay {
         Ok(())
     }
 
-    /// A node gives handles back.
+    /// A node gives handles back. It has given up what waited on them; if it did not say so, it is
+    /// taken as said, so that no value is on offer to nobody.
     pub fn detach(
         &mut self,
         session: SessionId,
@@ -302,6 +293,12 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.ledger.detach(session, channel, side, arrivals)?;
+        for operation in self.ledger.stranded(session, channel, side) {
+            match side {
+                Side::Send => self.cancel_send(session, channel, operation, commands),
+                Side::Receive => self.decline(session, channel, operation, commands),
+            }
+        }
         self.gone.push_back(Gone { channel, side, count: arrivals.into(), end: End::Closed });
         self.settle(commands);
         Ok(())
@@ -330,6 +327,11 @@ impl Relay {
     pub fn hand_over(&mut self, session: SessionId, passages: &[Passage], keep: Keep) {
         for Passage { channel, side, .. } in passages {
             self.ledger.attach(session, *channel, *side);
+            if let Some(home) = self.homes.get_mut(channel)
+                && home.exporter != Some(session)
+            {
+                home.exporter = None;
+            }
             if keep == Keep::Copy {
                 self.count_up(*channel, *side);
             }
@@ -370,23 +372,21 @@ impl Relay {
         self.settle(commands);
     }
 
-    /// Finds a channel, and checks that the session may start an operation on it.
-    fn home(
-        &mut self,
+    /// Checks that a session may start an operation.
+    fn may_start(
+        &self,
         session: SessionId,
         channel: ChannelId,
         side: Side,
         operation: OperationId,
-    ) -> Result<&mut Home, Violation> {
+    ) -> Result<(), Violation> {
         if self.ledger.handles(session, channel, side) == 0 {
             return Err(Violation::NotAttached(channel));
         }
-        if self.ledger.parked(session, channel, operation).is_some() {
-            return Err(Violation::Busy(operation));
+        match self.ledger.parked(session, channel, operation) {
+            Some(_) => Err(Violation::Busy(operation)),
+            None => Ok(()),
         }
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        home.exporter = None;
-        Ok(home)
     }
 
     /// There is one more handle, attached or held.
@@ -428,15 +428,16 @@ impl Relay {
         }
         let effects = &mut self.effects;
         let note = &mut |effect| effects.push(effect);
-        let unread = match side {
-            Side::Send => {
-                home.chan.finish(end, note);
-                Vec::new()
-            }
-            Side::Receive => home.chan.desert(end, note),
+        // Nobody to receive, though the side that went may be the other: it may have come so.
+        let unread = if home.handles[Side::Receive as usize] == 0 {
+            home.chan.desert(end, note)
+        } else {
+            home.chan.finish(end, note);
+            Vec::new()
         };
+        let over = home.handles == [0, 0];
         self.perform(channel, commands);
-        if self.homes.get(&channel).is_some_and(|home| home.handles == [0, 0]) {
+        if over {
             self.homes.remove(&channel);
         }
         unread.iter().for_each(|parcel| self.lose(&parcel.passages));

@@ -159,7 +159,10 @@ impl Scheduler {
             return Ok(());
         }
         relay.hold(session, &spawn.arguments.passages)?;
-        relay.open_result(session, spawn.result)?;
+        if let Err(violation) = relay.open_result(session, spawn.result) {
+            relay.release(&spawn.arguments.passages, commands);
+            return Err(violation);
+        }
         let id = spawn.task;
         let place = self.pool.push(id);
         self.tasks.insert(id, Task { spawn, attempt: 0, place, state: State::Pooled });

@@ -26,7 +26,24 @@ pub(super) struct Holding {
     /// Handles, by side.
     pub(super) handles: [u64; 2],
     /// Operations that wait, or whose offer is out.
-    pub(super) parked: BTreeMap<OperationId, Place>,
+    pub(super) parked: BTreeMap<OperationId, Parked>,
+}
+
+/// An operation that waits, and its place in the channel. Sends and receives stand in lines of
+/// their own, so that a place alone could be taken for one in the other line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parked {
+    Send(Place),
+    Receive(Place),
+}
+
+impl Parked {
+    pub(super) fn side(self) -> Side {
+        match self {
+            Self::Send(_) => Side::Send,
+            Self::Receive(_) => Side::Receive,
+        }
+    }
 }
 
 impl Ledger {
@@ -68,19 +85,19 @@ impl Ledger {
         session: SessionId,
         channel: ChannelId,
         operation: OperationId,
-        place: Place,
+        parked: Parked,
     ) {
         let account = self.accounts.entry(session).or_default();
-        account.holdings.entry(channel).or_default().parked.insert(operation, place);
+        account.holdings.entry(channel).or_default().parked.insert(operation, parked);
     }
 
-    /// Where an operation waits.
+    /// How an operation waits.
     pub(super) fn parked(
         &self,
         session: SessionId,
         channel: ChannelId,
         operation: OperationId,
-    ) -> Option<Place> {
+    ) -> Option<Parked> {
         self.holding(session, channel)?.parked.get(&operation).copied()
     }
 
@@ -90,10 +107,26 @@ impl Ledger {
         session: SessionId,
         channel: ChannelId,
         operation: OperationId,
-    ) -> Option<Place> {
-        let place = self.holding_mut(session, channel)?.parked.remove(&operation);
-        self.tidy(session, channel);
-        place
+    ) {
+        if let Some(holding) = self.holding_mut(session, channel) {
+            holding.parked.remove(&operation);
+            self.tidy(session, channel);
+        }
+    }
+
+    /// The operations of a session that wait on a side of a channel to which it has no handle.
+    pub(super) fn stranded(
+        &self,
+        session: SessionId,
+        channel: ChannelId,
+        side: Side,
+    ) -> Vec<OperationId> {
+        let holding = self.holding(session, channel);
+        let Some(holding) = holding.filter(|holding| holding.handles[side as usize] == 0) else {
+            return Vec::new();
+        };
+        let parked = holding.parked.iter().filter(|(_, parked)| parked.side() == side);
+        parked.map(|(operation, _)| *operation).collect()
     }
 
     /// A session has ended. What it had comes out.
