@@ -121,7 +121,7 @@ impl Relay {
         }
         self.perform(channel, commands);
         if let Some(outcome) = refused {
-            self.lose(&outcome.passages);
+            self.lose(&outcome.passages, &End::Closed);
         }
         self.gone.push_back(Gone { channel, side: Side::Send, count: 1, end: End::Closed });
         self.settle(commands);
@@ -170,7 +170,7 @@ impl Relay {
             Sent::Refused(parcel) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
-                self.lose(&parcel.passages);
+                self.lose(&parcel.passages, &End::Closed);
             }
         }
         self.effects = effects;
@@ -193,7 +193,7 @@ impl Relay {
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
         if let Some(parcel) = unsent {
             self.ledger.unpark(session, channel, operation);
-            self.lose(&parcel.passages);
+            self.lose(&parcel.passages, &End::Closed);
         }
         self.perform(channel, commands);
         self.settle(commands);
@@ -254,7 +254,7 @@ impl Relay {
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         if let Some(parcel) = orphan {
-            self.lose(&parcel.passages);
+            self.lose(&parcel.passages, &End::Closed);
         }
         self.settle(commands);
     }
@@ -340,7 +340,7 @@ impl Relay {
 
     /// Handles held here are dropped: what they were in will not be delivered.
     pub fn release(&mut self, passages: &[Passage], commands: &mut Vec<Command>) {
-        self.lose(passages);
+        self.lose(passages, &End::Closed);
         self.settle(commands);
     }
 
@@ -362,7 +362,7 @@ impl Relay {
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
             self.perform(channel, commands);
-            dropped.iter().for_each(|parcel| self.lose(&parcel.passages));
+            dropped.iter().for_each(|parcel| self.lose(&parcel.passages, end));
         }
         for (channel, holding) in holdings {
             for (side, count) in [Side::Send, Side::Receive].into_iter().zip(holding.handles) {
@@ -397,10 +397,10 @@ impl Relay {
     }
 
     /// What held these handles here is gone.
-    fn lose(&mut self, passages: &[Passage]) {
+    fn lose(&mut self, passages: &[Passage], end: &End) {
         let gone = |passage: &Passage| {
             let Passage { channel, side, .. } = *passage;
-            Gone { channel, side, count: 1, end: End::Closed }
+            Gone { channel, side, count: 1, end: end.clone() }
         };
         self.gone.extend(passages.iter().map(gone));
     }
@@ -440,7 +440,7 @@ impl Relay {
         if over {
             self.homes.remove(&channel);
         }
-        unread.iter().for_each(|parcel| self.lose(&parcel.passages));
+        unread.iter().for_each(|parcel| self.lose(&parcel.passages, &End::Closed));
     }
 
     /// Turns what happened to parked operations into frames.
@@ -462,7 +462,7 @@ impl Relay {
                 Turn::Refused => {
                     let end = end();
                     let refused = home.chan.take_refused(place);
-                    refused.iter().for_each(|parcel| self.lose(&parcel.passages));
+                    refused.iter().for_each(|parcel| self.lose(&parcel.passages, &End::Closed));
                     Frame::Refused { operation, end }
                 }
             };

@@ -1,6 +1,7 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
 mod crowds;
+mod handles;
 mod peers;
 mod tasks;
 
@@ -295,30 +296,6 @@ fn a_crash_loop_of_launches_ends_or_slows_down() {
     }
     assert!((4..=9).contains(&tried.len()), "in ten seconds: {tried:?}");
     assert_eq!(bench.core.totals().ended, 0, "the task waits for the worker that is there");
-}
-
-/// A handle inside a value counts while the value is anywhere, and no longer.
-#[test]
-fn a_handle_in_a_message_is_counted_until_it_is_dropped() {
-    let mut bench = Bench::new(1);
-    let (carried, carrier) = (bench.channel(1), bench.channel(1));
-    bench.send(CLIENT, carrier, 1, carrying(carried, Side::Send));
-    bench.frame(CLIENT, Frame::Detach { channel: carried, side: Side::Send, arrivals: 1 });
-    bench.receive(CLIENT, carried, 2);
-    assert_eq!(bench.sent(CLIENT), [sent(1)], "its only sender is in a buffer: it is open");
-    bench.frame(CLIENT, Frame::Detach { channel: carrier, side: Side::Receive, arrivals: 1 });
-    assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Closed, .. }]));
-}
-
-#[test]
-fn channels_without_handles_are_forgotten() {
-    let mut bench = Bench::new(1);
-    for _ in 0..1000 {
-        let (carried, carrier) = (bench.channel(1), bench.channel(1));
-        bench.send(CLIENT, carrier, 1, carrying(carried, Side::Send));
-        [carried, carrier].into_iter().for_each(|channel| bench.detach(CLIENT, channel));
-    }
-    assert_eq!(bench.core.channels(), 0);
 }
 
 #[test]
