@@ -8,6 +8,7 @@
 //!
 //! Payloads are never looked into.
 
+mod cargo;
 mod ledger;
 mod violation;
 
@@ -16,14 +17,16 @@ use std::mem;
 
 use channels::chan::{Chan, Effect, Sent, Turn};
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Passage, Side};
+use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Side};
 
 use crate::Command;
+use crate::limits::Limits;
+pub use cargo::Cargo;
 use ledger::{Ledger, Parked};
 pub use violation::Violation;
 
 /// All channels at home here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
     ledger: Ledger,
@@ -37,7 +40,7 @@ pub struct Relay {
 
 #[derive(Debug)]
 struct Home {
-    chan: Chan<Parcel, Waiter>,
+    chan: Chan<Cargo, Waiter>,
     /// All handles, attached or held, by side. More than a peer can have in a lifetime.
     handles: [u64; 2],
     /// The session that exported it, while no other has had a handle and it has not been closed:
@@ -62,6 +65,22 @@ struct Gone {
 }
 
 impl Relay {
+    /// No channels.
+    pub fn new(limits: Limits) -> Self {
+        let ledger = Ledger::new(limits);
+        Self { homes: BTreeMap::new(), ledger, gone: VecDeque::new(), effects: Vec::new() }
+    }
+
+    /// A session begins.
+    pub fn enter(&mut self, session: SessionId) {
+        self.ledger.open(session);
+    }
+
+    /// A session that went beyond a limit, and which. It is to be cut off.
+    pub fn take_excess(&mut self) -> Option<(SessionId, String)> {
+        self.ledger.take_excess()
+    }
+
     /// How many channels are at home here.
     pub fn channels(&self) -> usize {
         self.homes.len()
@@ -84,11 +103,11 @@ impl Relay {
         if handles == [0, 0] {
             return Err(Violation::Ownerless(channel));
         }
+        let handles = handles.map(|count| u64::from(count.min(1)));
         let chan = Chan::new(capacity as usize);
-        self.homes.insert(channel, Home { chan, handles: [0; 2], exporter: Some(session) });
+        self.homes.insert(channel, Home { chan, handles, exporter: Some(session) });
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
             if count > 0 {
-                self.count_up(channel, side);
                 self.ledger.attach(session, channel, side);
             }
         }
@@ -98,8 +117,10 @@ impl Relay {
     /// Makes the channel on which a task's outcome will come: the spawner receives, we send.
     pub fn open_result(&mut self, session: SessionId, channel: ChannelId) -> Result<(), Violation> {
         self.export(session, channel, 1, [0, 1])?;
-        self.homes.entry(channel).and_modify(|home| home.exporter = None);
-        self.count_up(channel, Side::Send);
+        self.homes.entry(channel).and_modify(|home| {
+            home.handles[Side::Send as usize] += 1;
+            home.exporter = None;
+        });
         Ok(())
     }
 
@@ -107,11 +128,11 @@ impl Relay {
     pub fn deliver_result(
         &mut self,
         channel: ChannelId,
-        outcome: Parcel,
+        outcome: Cargo,
         commands: &mut Vec<Command>,
     ) {
         let Some(home) = self.homes.get_mut(&channel) else {
-            return self.release(&outcome.passages, commands);
+            return self.release(outcome, commands);
         };
         let nobody = || unreachable!("an outcome is the only value of its channel");
         let mut refused = None;
@@ -121,7 +142,7 @@ impl Relay {
         }
         self.perform(channel, commands);
         if let Some(outcome) = refused {
-            self.lose(&outcome.passages, &End::Closed);
+            self.lose(outcome, &End::Closed);
         }
         self.gone.push_back(Gone { channel, side: Side::Send, count: 1, end: End::Closed });
         self.settle(commands);
@@ -140,9 +161,9 @@ impl Relay {
         if home.exporter != Some(session) || !room {
             return Err(Violation::Unexpected("Restore"));
         }
-        self.hold(session, &parcel.passages)?;
+        let cargo = self.take_in(session, session, parcel)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        home.chan.restore_sent(parcel, &mut |effect| self.effects.push(effect));
+        home.chan.restore_sent(cargo, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
         self.settle(commands);
         Ok(())
@@ -158,19 +179,19 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
-        self.hold(session, &parcel.passages)?;
+        let cargo = self.take_in(session, session, parcel)?;
         let mut effects = mem::take(&mut self.effects);
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let waiter = Waiter { session, operation };
-        match home.chan.send(parcel, || waiter, &mut |effect| effects.push(effect)) {
+        match home.chan.send(cargo, || waiter, &mut |effect| effects.push(effect)) {
             Sent::Done => commands.push(Command::send(session, Frame::Sent { operation })),
             Sent::Parked(place) => {
                 self.ledger.park(session, channel, operation, Parked::Send(place));
             }
-            Sent::Refused(parcel) => {
+            Sent::Refused(cargo) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
-                self.lose(&parcel.passages, &End::Closed);
+                self.lose(cargo, &End::Closed);
             }
         }
         self.effects = effects;
@@ -191,9 +212,9 @@ impl Relay {
         let Some(Parked::Send(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
-        if let Some(parcel) = unsent {
+        if let Some(cargo) = unsent {
             self.ledger.unpark(session, channel, operation);
-            self.lose(&parcel.passages, &End::Closed);
+            self.lose(cargo, &End::Closed);
         }
         self.perform(channel, commands);
         self.settle(commands);
@@ -231,9 +252,9 @@ impl Relay {
         };
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let taken = home.chan.accept(place, &mut |effect| self.effects.push(effect));
-        let parcel = taken.ok_or(Violation::Unexpected("Accept"))?;
+        let cargo = taken.ok_or(Violation::Unexpected("Accept"))?;
         self.ledger.unpark(session, channel, operation);
-        self.hand_over(session, &parcel.passages, Keep::Nothing);
+        self.hand_over(session, cargo);
         self.perform(channel, commands);
         self.settle(commands);
         Ok(())
@@ -253,8 +274,8 @@ impl Relay {
         self.ledger.unpark(session, channel, operation);
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
-        if let Some(parcel) = orphan {
-            self.lose(&parcel.passages, &End::Closed);
+        if let Some(cargo) = orphan {
+            self.lose(cargo, &End::Closed);
         }
         self.settle(commands);
     }
@@ -309,41 +330,6 @@ impl Relay {
         self.ledger.has_handles(session)
     }
 
-    /// Handles arrived here inside something that a session sent. It must have them itself.
-    pub fn hold(&mut self, session: SessionId, passages: &[Passage]) -> Result<(), Violation> {
-        for Passage { channel, side, .. } in passages {
-            if self.ledger.handles(session, *channel, *side) == 0 {
-                return Err(Violation::NotAttached(*channel));
-            }
-        }
-        for Passage { channel, side, .. } in passages {
-            self.count_up(*channel, *side);
-        }
-        Ok(())
-    }
-
-    /// Handles held here go to a session with a task. Those of a task that may run again stay held
-    /// besides.
-    pub fn hand_over(&mut self, session: SessionId, passages: &[Passage], keep: Keep) {
-        for Passage { channel, side, .. } in passages {
-            self.ledger.attach(session, *channel, *side);
-            if let Some(home) = self.homes.get_mut(channel)
-                && home.exporter != Some(session)
-            {
-                home.exporter = None;
-            }
-            if keep == Keep::Copy {
-                self.count_up(*channel, *side);
-            }
-        }
-    }
-
-    /// Handles held here are dropped: what they were in will not be delivered.
-    pub fn release(&mut self, passages: &[Passage], commands: &mut Vec<Command>) {
-        self.lose(passages, &End::Closed);
-        self.settle(commands);
-    }
-
     /// A session left of its own will: what it had is dropped.
     pub fn leave(&mut self, session: SessionId, commands: &mut Vec<Command>) {
         self.remove(session, &End::Closed, commands);
@@ -362,7 +348,7 @@ impl Relay {
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
             self.perform(channel, commands);
-            dropped.iter().for_each(|parcel| self.lose(&parcel.passages, end));
+            dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
         }
         for (channel, holding) in holdings {
             for (side, count) in [Side::Send, Side::Receive].into_iter().zip(holding.handles) {
@@ -387,22 +373,6 @@ impl Relay {
             Some(_) => Err(Violation::Busy(operation)),
             None => Ok(()),
         }
-    }
-
-    /// There is one more handle, attached or held.
-    fn count_up(&mut self, channel: ChannelId, side: Side) {
-        if let Some(home) = self.homes.get_mut(&channel) {
-            home.handles[side as usize] += 1;
-        }
-    }
-
-    /// What held these handles here is gone.
-    fn lose(&mut self, passages: &[Passage], end: &End) {
-        let gone = |passage: &Passage| {
-            let Passage { channel, side, .. } = *passage;
-            Gone { channel, side, count: 1, end: end.clone() }
-        };
-        self.gone.extend(passages.iter().map(gone));
     }
 
     /// Counts the handles that are gone, and those that were in what goes with them. The last step
@@ -440,7 +410,7 @@ impl Relay {
         if over {
             self.homes.remove(&channel);
         }
-        unread.iter().for_each(|parcel| self.lose(&parcel.passages, &End::Closed));
+        unread.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
     }
 
     /// Turns what happened to parked operations into frames.
@@ -456,13 +426,13 @@ impl Relay {
                 Turn::Sent => Frame::Sent { operation },
                 Turn::Ended => Frame::Ended { operation, end: end() },
                 Turn::Offered => match home.chan.offered(place) {
-                    Some(parcel) => Frame::Offer { operation, parcel: parcel.clone() },
+                    Some(cargo) => Frame::Offer { operation, parcel: cargo.parcel.clone() },
                     None => continue,
                 },
                 Turn::Refused => {
                     let end = end();
                     let refused = home.chan.take_refused(place);
-                    refused.iter().for_each(|parcel| self.lose(&parcel.passages, &End::Closed));
+                    refused.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
                     Frame::Refused { operation, end }
                 }
             };
@@ -470,13 +440,4 @@ impl Relay {
         }
         self.effects = effects;
     }
-}
-
-/// Whether handles stay held here when they go to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// They are the session's alone.
-    Nothing,
-    /// The task may run again, and needs them again.
-    Copy,
 }

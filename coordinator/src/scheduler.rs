@@ -21,7 +21,7 @@ use channels::wire::{Frame, Parcel, Place, Stats};
 use crate::Command;
 use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
 pub use crate::policy::Policy;
-use crate::relay::{Keep, Relay, Violation};
+use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
@@ -30,8 +30,9 @@ use crate::task::{State, Task};
 const FAILED_LAUNCHES_MAX: u32 = 3;
 /// The first space between launches that fail; it doubles, up to 64 times as much.
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
-/// Tasks known at once. One more never starts.
-const TASKS_MAX: usize = 1 << 20;
+/// Tasks known at once. One more never starts. Fewer than the channels that a session may have, for
+/// each has one for its outcome.
+const TASKS_MAX: usize = 900_000;
 
 /// All tasks and workers.
 #[derive(Debug)]
@@ -150,22 +151,24 @@ impl Scheduler {
     /// A task is to be run.
     pub fn on_spawn(
         &mut self,
-        session: SessionId,
+        spawner: SessionId,
         spawn: Spawn,
+        arguments: Parcel,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         if self.tasks.contains_key(&spawn.task) {
             return Ok(());
         }
-        relay.hold(session, &spawn.arguments.passages)?;
-        if let Err(violation) = relay.open_result(session, spawn.result) {
-            relay.release(&spawn.arguments.passages, commands);
+        let arguments = relay.take_in(spawner, spawner, arguments)?;
+        if let Err(violation) = relay.open_result(spawner, spawn.result) {
+            relay.release(arguments, commands);
             return Err(violation);
         }
         let id = spawn.task;
-        let place = self.pool.push(id);
-        self.tasks.insert(id, Task { spawn, attempt: 0, place, state: State::Pooled });
+        let (place, arguments) = (self.pool.push(id), Some(arguments));
+        let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
+        self.tasks.insert(id, task);
         if self.tasks.len() > TASKS_MAX {
             self.pool.leave(place);
             let reason = format!("{TASKS_MAX} tasks are under way already");
@@ -197,8 +200,11 @@ impl Scheduler {
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        relay.hold(session, &outcome.passages)?;
-        let current = self.tasks.get(&id).is_some_and(|task| task.is_run_by(session, attempt));
+        let task = self.tasks.get(&id).filter(|task| task.is_run_by(session, attempt));
+        let current = task.is_some();
+        // Only the spawner can take it, so it is on the spawner's account.
+        let payer = task.map_or(session, |task| task.spawner);
+        let outcome = relay.take_in(session, payer, outcome)?;
         if let Some(worker) = self.workers.get_mut(&session) {
             if current {
                 worker.tasks.remove(&id);
@@ -209,7 +215,7 @@ impl Scheduler {
         if current {
             self.deliver(id, outcome, relay, commands);
         } else {
-            relay.release(&outcome.passages, commands);
+            relay.release(outcome, commands);
         }
         Ok(())
     }
@@ -357,11 +363,10 @@ impl Scheduler {
         worker.runs += 1;
         worker.poll.running = worker.poll.running.saturating_add(1);
         worker.poll.held = worker.tasks.len() as u32;
-        let keep = if task.spawn.options.retries > 0 { Keep::Copy } else { Keep::Nothing };
-        relay.hand_over(session, &task.spawn.arguments.passages, keep);
-        let arguments = match keep {
-            Keep::Copy => task.spawn.arguments.clone(),
-            Keep::Nothing => std::mem::take(&mut task.spawn.arguments),
+        let arguments = if task.spawn.options.retries > 0 {
+            task.arguments.as_ref().map(|arguments| relay.hand_copy(session, arguments))
+        } else {
+            task.arguments.take().map(|arguments| relay.hand_over(session, arguments))
         };
         let frame = Frame::Run {
             task: id,
@@ -369,7 +374,7 @@ impl Scheduler {
             name: task.spawn.name.clone(),
             signature: task.spawn.signature,
             timeout_ms: task.spawn.options.timeout_ms,
-            arguments,
+            arguments: arguments.unwrap_or_default(),
         };
         commands.push(Command::send(session, frame));
     }
@@ -437,21 +442,25 @@ impl Scheduler {
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
+        let Some(task) = self.tasks.get(&id) else { return };
         let payload = codec::encode(outcome).expect("an outcome of texts is encoded").into();
         let parcel = Parcel { codec: codec::CODEC, payload, passages: Vec::new() };
-        self.deliver(id, parcel, relay, commands);
+        let outcome = relay.load(task.spawner, parcel);
+        self.deliver(id, outcome, relay, commands);
     }
 
     fn deliver(
         &mut self,
         id: TaskId,
-        outcome: Parcel,
+        outcome: Cargo,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
         let Some(task) = self.tasks.remove(&id) else { return };
         self.totals.ended += 1;
         relay.deliver_result(task.spawn.result, outcome, commands);
-        relay.release(&task.spawn.arguments.passages, commands);
+        if let Some(arguments) = task.arguments {
+            relay.release(arguments, commands);
+        }
     }
 }

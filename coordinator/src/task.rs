@@ -2,7 +2,9 @@
 
 use channels::id::{ChannelId, SessionId, TaskId};
 use channels::line;
-use channels::wire::{Parcel, SpawnOptions};
+use channels::wire::SpawnOptions;
+
+use crate::relay::Cargo;
 
 /// A task as its spawner described it.
 #[derive(Debug)]
@@ -17,14 +19,16 @@ pub struct Spawn {
     pub options: SpawnOptions,
     /// Where its outcome goes.
     pub result: ChannelId,
-    /// Its arguments.
-    pub arguments: Parcel,
 }
 
 /// A task that has not ended.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) spawn: Spawn,
+    /// Who spawned it, and pays for what is under way because of it.
+    pub(crate) spawner: SessionId,
+    /// Until a worker has them; those of a task that may run again, until its end.
+    pub(crate) arguments: Option<Cargo>,
     pub(crate) attempt: u32,
     /// Where it stands in the pool, or stood.
     pub(crate) place: line::Place,

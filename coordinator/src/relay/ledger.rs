@@ -1,4 +1,5 @@
 //! What each session has here, by session: its end costs what it had, not what all others have.
+//! Counted against the limits; whoever goes beyond one is noted, and cut off by the coordinator.
 
 use std::collections::BTreeMap;
 
@@ -7,17 +8,25 @@ use channels::line::Place;
 use channels::wire::Side;
 
 use super::Violation;
+use crate::limits::Limits;
 
-/// The accounts of all sessions that have anything here.
-#[derive(Debug, Default)]
+/// The accounts of all sessions.
+#[derive(Debug)]
 pub(super) struct Ledger {
+    limits: Limits,
     accounts: BTreeMap<SessionId, Account>,
+    /// Who went beyond a limit, and beyond which.
+    excesses: Vec<(SessionId, String)>,
 }
 
-/// What a session has, by channel.
+/// What a session has.
 #[derive(Debug, Default)]
 struct Account {
     holdings: BTreeMap<ChannelId, Holding>,
+    /// Operations that wait, on all channels.
+    operations: usize,
+    /// What it pays for that is under way, in bytes.
+    bytes: usize,
 }
 
 /// What a session has of one channel.
@@ -47,6 +56,20 @@ impl Parked {
 }
 
 impl Ledger {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, accounts: BTreeMap::new(), excesses: Vec::new() }
+    }
+
+    /// A session begins.
+    pub(super) fn open(&mut self, session: SessionId) {
+        self.accounts.insert(session, Account::default());
+    }
+
+    /// A session that went beyond a limit, and which.
+    pub(super) fn take_excess(&mut self) -> Option<(SessionId, String)> {
+        self.excesses.pop()
+    }
+
     /// Whether a session has any handle.
     pub(super) fn has_handles(&self, session: SessionId) -> bool {
         self.accounts.get(&session).is_some_and(|account| !account.holdings.is_empty())
@@ -59,8 +82,13 @@ impl Ledger {
 
     /// A session has one more handle.
     pub(super) fn attach(&mut self, session: SessionId, channel: ChannelId, side: Side) {
-        let account = self.accounts.entry(session).or_default();
+        let Some(account) = self.accounts.get_mut(&session) else { return };
         account.holdings.entry(channel).or_default().handles[side as usize] += 1;
+        let channels_max = self.limits.channels_max;
+        if account.holdings.len() > channels_max {
+            let excess = format!("it has handles to more than {channels_max} channels");
+            self.excesses.push((session, excess));
+        }
     }
 
     /// A session gives handles back.
@@ -87,8 +115,14 @@ impl Ledger {
         operation: OperationId,
         parked: Parked,
     ) {
-        let account = self.accounts.entry(session).or_default();
+        let Some(account) = self.accounts.get_mut(&session) else { return };
         account.holdings.entry(channel).or_default().parked.insert(operation, parked);
+        account.operations += 1;
+        let operations_max = self.limits.operations_max;
+        if account.operations > operations_max {
+            let excess = format!("more than {operations_max} sends and receives of it wait");
+            self.excesses.push((session, excess));
+        }
     }
 
     /// How an operation waits.
@@ -108,9 +142,32 @@ impl Ledger {
         channel: ChannelId,
         operation: OperationId,
     ) {
-        if let Some(holding) = self.holding_mut(session, channel) {
-            holding.parked.remove(&operation);
-            self.tidy(session, channel);
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        let Some(holding) = account.holdings.get_mut(&channel) else { return };
+        if holding.parked.remove(&operation).is_some() {
+            account.operations -= 1;
+        }
+        self.tidy(session, channel);
+    }
+
+    /// A session pays for something that is under way.
+    pub(super) fn charge(&mut self, session: SessionId, bytes: usize) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        account.bytes = account.bytes.saturating_add(bytes);
+        let bytes_max = self.limits.undelivered_bytes_max;
+        if account.bytes > bytes_max {
+            let excess = format!(
+                "more than {bytes_max} bytes that it sent, or that its tasks returned, wait to be \
+                 taken"
+            );
+            self.excesses.push((session, excess));
+        }
+    }
+
+    /// It is under way no longer.
+    pub(super) fn discharge(&mut self, session: SessionId, bytes: usize) {
+        if let Some(account) = self.accounts.get_mut(&session) {
+            account.bytes = account.bytes.saturating_sub(bytes);
         }
     }
 

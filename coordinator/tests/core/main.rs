@@ -2,6 +2,7 @@
 
 mod crowds;
 mod handles;
+mod limits;
 mod peers;
 mod tasks;
 
@@ -27,7 +28,11 @@ struct Bench {
 impl Bench {
     fn new(workers_max: usize) -> Self {
         let policy = Policy { workers_max, threads: 2, ..Policy::default() };
-        let core = Coordinator::new(Settings { policy, lease: Duration::from_secs(10) });
+        Self::with(Settings { policy, ..Settings::default() })
+    }
+
+    fn with(settings: Settings) -> Self {
+        let core = Coordinator::new(settings);
         let mut bench = Self { core, now: Duration::ZERO, commands: Vec::new(), next: 0 };
         bench.connect(CLIENT, Role::Client { workers_max: 0, place: Place::Auto });
         bench.commands.clear();

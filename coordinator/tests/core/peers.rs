@@ -4,7 +4,7 @@ use super::*;
 
 /// The link of a session was ended, for a reason that holds these words.
 #[track_caller]
-fn assert_closed(bench: &mut Bench, whose: SessionId, words: &str) {
+pub(super) fn assert_closed(bench: &mut Bench, whose: SessionId, words: &str) {
     let commands = bench.take();
     let closed = |command: &Command| {
         matches!(command, Command::Close { session, reason }
