@@ -5,11 +5,12 @@ use coordinator::Limits;
 use super::peers::assert_closed;
 use super::*;
 
-const LIMITS: Limits = Limits { channels_max: 4, operations_max: 3, undelivered_bytes_max: 10_000 };
-
 fn bench() -> Bench {
+    let (channels_max, operations_max, undelivered_bytes_max) = (4, 3, 10_000);
+    let limits =
+        Limits { channels_max, operations_max, undelivered_bytes_max, ..Limits::default() };
     let policy = Policy { threads: 2, ..Policy::default() };
-    Bench::with(Settings { policy, limits: LIMITS, ..Settings::default() })
+    Bench::with(Settings { policy, limits, ..Settings::default() })
 }
 
 fn of_bytes(bytes: usize) -> Parcel {
