@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Place, Role, Side, SpawnOptions,
+    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions,
 };
 use coordinator::scheduler::Policy;
 use coordinator::{Command, Coordinator, Event, Settings};
@@ -32,9 +32,10 @@ impl Bench {
     }
 
     fn with(settings: Settings) -> Self {
+        let place = settings.policy.place;
         let core = Coordinator::new(settings);
         let mut bench = Self { core, now: Duration::ZERO, commands: Vec::new(), next: 0 };
-        bench.connect(CLIENT, Role::Client { workers_max: 0, place: Place::Auto });
+        bench.connect(CLIENT, Role::Client { workers_max: 0, place });
         bench.commands.clear();
         bench
     }
