@@ -3,6 +3,7 @@
 mod crowds;
 mod handles;
 mod limits;
+mod nonsense;
 mod peers;
 mod tasks;
 
