@@ -239,6 +239,8 @@ impl Coordinator {
                 if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
                     return Err("this coordinator has a client already".to_owned());
                 }
+                // With the last client all of its workers went.
+                self.relay.clear();
                 self.scheduler.on_client(*workers_max, *place);
                 Ok(())
             }

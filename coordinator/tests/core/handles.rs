@@ -1,5 +1,7 @@
 //! Handles go with what they were in.
 
+use channels::wire::Place;
+
 use super::*;
 
 /// A handle inside a value counts while the value is anywhere, and no longer.
@@ -43,4 +45,18 @@ fn a_handle_in_a_send_of_a_dead_worker_is_lost() {
     bench.die(worker);
     let ended = bench.sent(CLIENT);
     assert!(matches!(ended[..], [Frame::Ended { end: End::Lost(_), .. }]), "{ended:?}");
+}
+
+/// A channel in its own buffer keeps itself, but not beyond the client for which it was made.
+#[test]
+fn a_channel_in_itself_is_forgotten_with_the_next_client() {
+    let mut bench = Bench::new(1);
+    let channel = bench.channel(1);
+    bench.send(CLIENT, channel, 1, carrying(channel, Side::Receive));
+    bench.frame(CLIENT, Frame::Goodbye {});
+    assert_eq!(bench.core.channels(), 1);
+    bench.connect(SessionId(2), Role::Client { workers_max: 0, place: Place::Auto });
+    assert_eq!(bench.core.channels(), 0);
+    bench.frame(SessionId(2), Frame::Export { channel, capacity: 1, senders: 1, receivers: 1 });
+    assert_eq!(bench.core.channels(), 1);
 }
