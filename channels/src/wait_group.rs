@@ -13,8 +13,8 @@ use crate::waiting;
 
 /// Go's `sync.WaitGroup` (C56): a counter, and a wait for zero. It can be used again after that.
 ///
-/// It belongs to one process. Between workers, a channel does the same: each task holds a clone of a
-/// `Sender`, and `recv` returns `Closed` once all are dropped.
+/// It belongs to one process. Between workers, a channel does the same: each task holds a clone of
+/// a `Sender`, and `recv` returns `Closed` once all are dropped.
 ///
 /// ```
 /// # futures::executor::block_on(async {

@@ -343,7 +343,8 @@ impl Builder {
             place: self.place,
             ..Policy::default()
         };
-        let settings = coordinator::Settings { policy, lease: self.lease };
+        let settings =
+            coordinator::Settings { policy, lease: self.lease, ..coordinator::Settings::default() };
         let config = Config { settings, client_secret: key.clone() };
         let platform = self.platform()?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -126,7 +126,9 @@ impl Owner for Worker {
                 }
             }
             Frame::Cancel { task } => {
-                let attempt = self.held().attempts.keys().find(|(id, _)| *id == task).copied();
+                // By range: a worker may hold thousands of parked tasks, all cancelled at once.
+                let attempts = (task, 0)..=(task, u32::MAX);
+                let attempt = self.held().attempts.range(attempts).next().map(|(key, _)| *key);
                 if let Some(attempt) = attempt {
                     self.stop(attempt, Outcome::Cancelled);
                 }
