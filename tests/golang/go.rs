@@ -193,13 +193,13 @@ async fn start_one_that_fails() {
 fn a_panic_in_a_goroutine_fails_the_program() {
     program(async {
         go(start_one_that_fails());
-        std::future::pending().await
+        std::future::pending::<()>().await;
     });
 }
 
 #[runtime::task]
 async fn hold(_held: runtime::Sender<()>) {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// C48: `main` does not wait for goroutines, and they do not outlive it.

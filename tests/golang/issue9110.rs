@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use crate::allocation::live;
 use crate::go::{blocks, go, program_on_one_thread};
+use futures::join;
 use runtime::{Receiver, Sender, channel, select, task};
 
 const ROUNDS: usize = 20;
@@ -75,8 +76,7 @@ fn cases_that_lost_leave_nothing_in_a_channel_that_stays() {
                 }
             });
             assert!(blocks(selecting.as_mut()).await);
-            other_in.send(round).await.unwrap();
-            assert_eq!(selecting.await, round);
+            assert_eq!(join!(other_in.send(round), selecting), (Ok(()), round));
         }
         let growth = live().blocks - before.blocks;
         assert!(growth <= GROWTH_BLOCKS_MAX, "{growth} blocks are left");

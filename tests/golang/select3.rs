@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::pin;
 
 use crate::go::{blocks, program};
-use futures::FutureExt;
+use futures::{FutureExt, join};
 use runtime::{Receiver, RecvError, SendError, Sender, TrySendError, channel, select};
 
 fn no_sender() -> Option<Sender<u32>> {
@@ -212,7 +212,8 @@ fn a_select_meets_another_like_it() {
         };
         let mut first = pin!(exchange(1));
         assert!(blocks(first.as_mut()).await);
-        let pair = (exchange(2).await, first.await);
-        assert!(pair == (Some(1), None) || pair == (None, Some(2)), "{pair:?}");
+        let (second, first) = join!(exchange(2), first);
+        let taken = (first, second);
+        assert!(taken == (Some(2), None) || taken == (None, Some(1)), "{taken:?}");
     });
 }

@@ -5,6 +5,7 @@
 use std::pin::pin;
 
 use crate::go::{blocks, go, program, rounds};
+use futures::join;
 use runtime::{Receiver, Sender, channel, select, task};
 
 /// Go's program runs once; who waits first is left to its scheduler.
@@ -67,14 +68,16 @@ fn a_case_that_lost_in_the_middle_of_a_line_leaves_it_whole() {
         let mut between = pin!(first.recv());
         assert!(blocks(between.as_mut()).await);
 
-        second_in.send(2).await.unwrap();
-        assert_eq!(selecting.await, 2);
+        assert_eq!(join!(second_in.send(2), selecting), (Ok(()), 2));
         let mut after = pin!(first.recv());
         assert!(blocks(after.as_mut()).await);
-        for n in 10..13 {
-            first_in.send(n).await.unwrap();
-        }
-        assert_eq!((before.await, between.await, after.await), (Ok(10), Ok(11), Ok(12)));
+        let sends = async {
+            for n in 10..13 {
+                first_in.send(n).await.unwrap();
+            }
+        };
+        let received = join!(sends, before, between, after);
+        assert_eq!(received, ((), Ok(10), Ok(11), Ok(12)));
         let mut nobody = pin!(first_in.send(13));
         assert!(blocks(nobody.as_mut()).await, "the line is empty again");
     });
@@ -98,12 +101,10 @@ fn a_send_case_that_lost_leaves_the_line_whole() {
         let mut after = pin!(first_in.send(11));
         assert!(blocks(after.as_mut()).await);
 
-        assert_eq!(second.recv().await, Ok(2));
-        selecting.await;
-        assert_eq!(first.recv().await, Ok(10));
-        assert_eq!(first.recv().await, Ok(11));
-        before.await.unwrap();
-        after.await.unwrap();
+        assert_eq!(join!(second.recv(), selecting), (Ok(2), ()));
+        let receives = async { (first.recv().await, first.recv().await) };
+        let sent = join!(receives, before, after);
+        assert_eq!(sent, ((Ok(10), Ok(11)), Ok(()), Ok(())));
         let mut nothing = pin!(first.recv());
         assert!(blocks(nothing.as_mut()).await, "what lost is not there");
     });

@@ -4,6 +4,7 @@
 use std::pin::pin;
 
 use crate::go::{blocks, go, program};
+use futures::join;
 use runtime::{Receiver, Sender, channel, select, task};
 use serde::{Deserialize, Serialize};
 use tokio::task::yield_now;
@@ -76,13 +77,11 @@ fn whoever_comes_first_waits() {
                 let (to, from) = channel(0);
                 let mut first = pin!(receive(of_receive, &from));
                 assert!(blocks(first.as_mut()).await, "{of_receive:?}");
-                send(of_send, &to).await;
-                first.await;
+                join!(send(of_send, &to), first);
 
                 let mut first = pin!(send(of_send, &to));
                 assert!(blocks(first.as_mut()).await, "{of_send:?}");
-                receive(of_receive, &from).await;
-                first.await;
+                join!(receive(of_receive, &from), first);
             }
         }
     });

@@ -22,38 +22,34 @@ fn break_leaves_the_block_around_the_select() {
     program(async {
         let from = fives();
         let (to_nobody, _nobody) = channel(0);
-        let mut left = 0;
+        let yes = true; // a condition, so that what comes after it can be reached
         'one_case: {
             select! {
-                from.recv() => break 'one_case,
+                from.recv() => if yes { break 'one_case },
             }
             panic!("after break");
         }
-        left += 1;
         'only_default: {
             select! {
-                default => break 'only_default,
+                default => if yes { break 'only_default },
             }
             panic!("after break");
         }
-        left += 1;
         'two_cases: {
             select! {
-                from.recv() => break 'two_cases,
-                default => break 'two_cases,
+                from.recv() => if yes { break 'two_cases },
+                default => if yes { break 'two_cases },
             }
             panic!("after break");
         }
-        left += 1;
         'three_cases: {
             select! {
-                from.recv() => break 'three_cases,
+                from.recv() => if yes { break 'three_cases },
                 to_nobody.send(10) => panic!("nobody receives this"),
-                default => break 'three_cases,
+                default => if yes { break 'three_cases },
             }
             panic!("after break");
         }
-        assert_eq!(left + 1, 4);
     });
 }
 
@@ -77,19 +73,20 @@ fn break_and_continue_mean_the_loop_around_the_select() {
         }
         assert_eq!(received, [5, 5, 5]);
 
-        let sum = loop {
+        let mut sum = 0;
+        let last = loop {
             select! {
-                n = from.recv() => break received.iter().sum::<u32>() + n.unwrap(),
+                n = from.recv() => if sum < 20 { sum += n.unwrap() } else { break sum },
             }
         };
-        assert_eq!(sum, 20, "a loop has the value that an arm breaks with");
+        assert_eq!(last, 20, "a loop has the value that an arm breaks with");
 
         let mut turns = 0;
         'outer: while turns < 5 {
             for _ in 0..10 {
                 turns += 1;
                 select! {
-                    from.recv() => continue 'outer,
+                    n = from.recv() => if n == Ok(5) { continue 'outer },
                     silent.recv() => break 'outer,
                 }
             }
@@ -101,7 +98,12 @@ fn break_and_continue_mean_the_loop_around_the_select() {
 /// The first number or, if `from` is closed, the error.
 async fn first(from: &Receiver<u32>, silent: &Receiver<u32>) -> Result<u32, RecvError> {
     select! {
-        n = from.recv() => return Ok(n?),
+        n = from.recv() => {
+            let n = n?;
+            if n == 5 {
+                return Ok(n);
+            }
+        }
         silent.recv() => {}
     }
     panic!("the arm did not return");

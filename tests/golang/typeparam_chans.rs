@@ -191,6 +191,7 @@ fn sink_takes_everything() {
 
 /// A value that one goroutine at a time has: who has it took it out of a channel.
 #[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 struct Exclusive<T: Message> {
     put: Sender<T>,
     take: Receiver<T>,
@@ -288,6 +289,7 @@ fn who_does_not_wait_does_not_get_a_value_that_is_taken() {
 
 /// Sends, and learns when the receiver is gone.
 #[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 struct RangeSender<T: Message> {
     values: Sender<T>,
     gone: Receiver<()>,
@@ -295,6 +297,7 @@ struct RangeSender<T: Message> {
 
 /// Receives; when it is dropped, `gone` closes.
 #[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 struct RangeReceiver<T: Message> {
     values: Receiver<T>,
     gone: Sender<()>,
