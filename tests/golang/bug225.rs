@@ -1,5 +1,5 @@
-//! `test/fixedbugs/bug225.go`: a receive whose value is thrown away waits for one all the same: with
-//! `default`, an empty channel does not give one, and a channel that holds one does (C36).
+//! `test/fixedbugs/bug225.go`: a receive whose value is thrown away waits for one all the same:
+//! with `default`, an empty channel does not give one, and a channel that holds one does (C36).
 
 use crate::go::program;
 use runtime::{channel, select};

@@ -5,7 +5,8 @@
 //! panics in Go is an error here. That nil cannot be closed (C19) has no counterpart: what may be
 //! none is an `Option`, which has no `close`.
 //!
-//! Go's program leaves out, and says so, what a close does to those who wait: that is in `close.rs`.
+//! Go's program leaves out, and says so, what a close does to those who wait: that is in
+//! `close.rs`.
 
 use crate::go::program;
 use runtime::{Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError};

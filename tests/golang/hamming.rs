@@ -1,7 +1,7 @@
-//! `test/235.go`: the numbers with no prime factors but 2, 3 and 5, in order. Each number found goes
-//! to three goroutines that multiply it, and the least of what they have next is the next one (C07,
-//! C10, C12). Go's program has their first hundred written down; here they are also computed by
-//! trial.
+//! `test/235.go`: the numbers with no prime factors but 2, 3 and 5, in order. Each number found
+//! goes to three goroutines that multiply it, and the least of what they have next is the next one
+//! (C07, C10, C12). Go's program has their first hundred written down; here they are also computed
+//! by trial.
 
 use crate::go::{go, program};
 use runtime::{Receiver, Sender, channel, task};

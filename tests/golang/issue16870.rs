@@ -40,7 +40,7 @@ async fn receive_any(form: Form, from: &Receiver<u32>) -> bool {
     match form {
         Form::Operation => from.recv().await.is_ok(),
         Form::OneCase => select! {
-            (Ok(_) | Err(_)) = from.recv() => true,
+            Ok(_) | Err(_) = from.recv() => true,
         },
         Form::OrDefault => select! {
             from.recv() => true,

@@ -1,6 +1,6 @@
 //! `test/fixedbugs/issue4313.go`: the operands of a `select`, channels and values, are evaluated in
-//! the order in which they are written (C16, C33): a value is computed before the channel of a later
-//! case, which changes what it is computed from.
+//! the order in which they are written (C16, C33): a value is computed before the channel of a
+//! later case, which changes what it is computed from.
 
 use std::cell::{Cell, RefCell};
 

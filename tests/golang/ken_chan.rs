@@ -1,7 +1,8 @@
 //! `test/ken/chan.go`: goroutines that send and receive directly against goroutines that do so in
 //! selects of up to four receives and four sends at once (C39, C42), in six shapes and with four
 //! capacities. Each channel carries 76 numbers in order (C12); a case is switched off when its
-//! channel has carried its last (C21). In the end as much was received as sent, and all of it (C14).
+//! channel has carried its last (C21). In the end as much was received as sent, and all of it
+//! (C14).
 
 use crate::go::{go, program};
 use runtime::{Receiver, Sender, channel, select, task};

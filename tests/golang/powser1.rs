@@ -86,8 +86,8 @@ async fn next_of_both(left: &Series, right: &Series) -> (Rational, Rational) {
 
 /// Gives each coefficient of `from` to both of `to`, which may be read at different speeds. Each
 /// coefficient has a goroutine of its own, started when either first asks for it. The newest serves
-/// the reader that is ahead; older ones keep, each, a coefficient for the reader that is behind, and
-/// release the next newer one when it is taken.
+/// the reader that is ahead; older ones keep, each, a coefficient for the reader that is behind,
+/// and release the next newer one when it is taken.
 #[task]
 async fn serve_both(from: Series, to: (Series, Series), older: Receiver<()>) {
     let (mut ahead, mut behind) = to;

@@ -1,6 +1,7 @@
 //! `test/chan/select6.go` (Go's issue 2075): a case that lost leaves the line of its channel as it
 //! was (C38). The `select` waits last in the line of a channel on which another receiver waits; it
-//! goes on by another channel, and comes back to the line: every receiver there must still be woken.
+//! goes on by another channel, and comes back to the line: every receiver there must still be
+//! woken.
 
 use std::pin::pin;
 

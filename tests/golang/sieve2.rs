@@ -1,7 +1,7 @@
-//! `test/chan/sieve2.go`: the sieve of Eratosthenes with feedback: the multiples of the primes found
-//! so far, each series from a goroutine of its own, are merged by a heap into the composites, which
-//! are taken out of the candidates (C07, C10). What is found goes back through a goroutine that
-//! holds any number of values, and offers one only while it has one (C21).
+//! `test/chan/sieve2.go`: the sieve of Eratosthenes with feedback: the multiples of the primes
+//! found so far, each series from a goroutine of its own, are merged by a heap into the composites,
+//! which are taken out of the candidates (C07, C10). What is found goes back through a goroutine
+//! that holds any number of values, and offers one only while it has one (C21).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -82,8 +82,8 @@ impl Multiples {
     }
 }
 
-/// Sends the composites that the primes have, each once, in order. The square of a prime comes after
-/// everything that smaller primes have below it.
+/// Sends the composites that the primes have, each once, in order. The square of a prime comes
+/// after everything that smaller primes have below it.
 #[task]
 async fn merge(primes: Receiver<u32>, composites: Sender<u32>) {
     let mut multiples = Multiples::default();
