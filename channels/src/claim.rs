@@ -90,6 +90,7 @@ pub(crate) enum Waiting {
 }
 
 impl Waiting {
+    #[inline]
     pub(crate) fn wake(self) {
         match self {
             Self::Task(waker) => waker.wake(),
@@ -101,6 +102,7 @@ impl Waiting {
 impl Waiter for Waiting {
     const TAKES: bool = true;
 
+    #[inline]
     fn claim(&self) -> bool {
         match self {
             Self::Task(_) => true,
@@ -113,7 +115,7 @@ impl Waiter for Waiting {
 #[derive(Default)]
 pub struct Wakes {
     first: Option<Waiting>,
-    rest: Vec<Waiting>,
+    rest: Option<Vec<Waiting>>,
 }
 
 impl Wakes {
@@ -122,10 +124,11 @@ impl Wakes {
         |effect| self.add(effect.waiter)
     }
 
+    #[inline]
     pub(crate) fn add(&mut self, waiter: Waiting) {
         match &self.first {
             None => self.first = Some(waiter),
-            Some(_) => self.rest.push(waiter),
+            Some(_) => self.rest.get_or_insert_default().push(waiter),
         }
     }
 
@@ -133,7 +136,9 @@ impl Wakes {
     pub(crate) fn wake(self) {
         if let Some(first) = self.first {
             first.wake();
-            self.rest.into_iter().for_each(Waiting::wake);
+        }
+        if let Some(rest) = self.rest {
+            rest.into_iter().for_each(Waiting::wake);
         }
     }
 }

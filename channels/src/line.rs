@@ -30,43 +30,28 @@ impl<T> Default for Line<T> {
 
 impl<T> Line<T> {
     /// How many stand in line.
+    #[inline]
     pub fn len(&self) -> usize {
         self.entries.len() - self.absent
     }
 
     /// Whether nobody stands in line.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
     /// Joins at the back.
+    #[inline]
     pub fn push(&mut self, item: T) -> Place {
-        let place = self.skip();
-        self.append(place, item);
-        place
-    }
-
-    /// Joins at the back under a place given by another line; places must grow.
-    pub fn push_at(&mut self, place: Place, item: T) {
-        debug_assert!(place.0 >= self.next, "places grow");
-        self.next = place.0 + 1;
-        self.append(place, item);
-    }
-
-    /// Gives a place at the back to somebody who leaves it at once.
-    pub fn skip(&mut self) -> Place {
         let place = Place(self.next);
         self.next += 1;
+        self.append(place, item);
         place
-    }
-
-    /// The one at the front.
-    pub fn front(&self) -> Option<(Place, &T)> {
-        let (place, item) = self.entries.front()?;
-        Some((*place, item.as_ref()?))
     }
 
     /// Takes the one at the front.
+    #[inline]
     pub fn pop(&mut self) -> Option<(Place, T)> {
         let (place, item) = self.entries.pop_front()?;
         if self.absent > 0 {
@@ -76,10 +61,15 @@ impl<T> Line<T> {
     }
 
     /// Leaves the line, from wherever one stands.
+    #[inline]
     pub fn leave(&mut self, place: Place) -> Option<T> {
         if self.entries.front()?.0 == place {
             return self.pop().map(|(_, item)| item);
         }
+        self.leave_from_within(place)
+    }
+
+    fn leave_from_within(&mut self, place: Place) -> Option<T> {
         let index = self.index(place).ok()?;
         let item = self.entries[index].1.take()?;
         self.absent += 1;
@@ -92,11 +82,17 @@ impl<T> Line<T> {
     }
 
     /// Returns to a place that was left or popped before, or takes one that another line gave.
+    #[inline]
     pub fn restore(&mut self, place: Place, item: T) {
         if self.entries.back().is_none_or(|(last, _)| *last < place) {
             self.next = self.next.max(place.0 + 1);
-            return self.append(place, item);
+            self.append(place, item);
+        } else {
+            self.insert(place, item);
         }
+    }
+
+    fn insert(&mut self, place: Place, item: T) {
         match self.index(place) {
             Ok(index) => {
                 debug_assert!(self.entries[index].1.is_none(), "nobody else stands there");
@@ -113,14 +109,14 @@ impl<T> Line<T> {
         self.entries[index].1.as_mut()
     }
 
-    /// The same, to look at.
-    pub fn get(&self, place: Place) -> Option<&T> {
-        self.entries[self.index(place).ok()?].1.as_ref()
-    }
-
     /// Everybody in line, from front to back.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
         self.entries.iter().filter_map(|(place, item)| Some((*place, item.as_ref()?)))
+    }
+
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|(_, item)| item.as_mut())
     }
 
     /// Empties the line, from front to back.
@@ -132,6 +128,7 @@ impl<T> Line<T> {
     }
 
     /// A line in which one stands at most takes the room of one: most waiting lines are such.
+    #[inline]
     fn append(&mut self, place: Place, item: T) {
         if self.entries.capacity() == 0 {
             self.entries.reserve_exact(1);

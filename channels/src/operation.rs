@@ -19,4 +19,27 @@ pub use receive::{Receiving, TryReceiving};
 pub use send::{Sending, TrySending};
 
 pub(crate) use receive::ReceiveOperation;
-pub(crate) use send::SendOperation;
+pub(crate) use send::{Attempt, SendOperation};
+
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::id::{ChannelId, OperationId};
+use crate::node::{Conclusion, Node};
+
+/// An operation that the channel's home knows by name.
+pub(crate) struct Remote {
+    node: Arc<Node>,
+    channel: ChannelId,
+    operation: OperationId,
+}
+
+impl Remote {
+    fn new(node: Arc<Node>, channel: ChannelId, operation: OperationId) -> Box<Self> {
+        Box::new(Self { node, channel, operation })
+    }
+
+    fn poll(&self, waker: &Waker) -> Poll<Conclusion> {
+        self.node.poll(self.operation, waker)
+    }
+}

@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::Remote;
 use super::error::{RecvError, TryRecvError};
 use crate::chan::Received;
 use crate::claim::{Waiting, Wakes};
 use crate::handle::{Message, Receiver};
-use crate::id::{ChannelId, OperationId};
+use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::node::{Conclusion, Node};
@@ -22,7 +23,7 @@ use crate::wire::{End, Frame};
 pub(crate) enum ReceiveOperation {
     New,
     Parked(Place),
-    Remote { node: Arc<Node>, channel: ChannelId, operation: OperationId },
+    Remote(Box<Remote>),
     Done,
 }
 
@@ -51,19 +52,15 @@ impl ReceiveOperation {
             self.start_remote(node, channel, waker);
             return Poll::Pending;
         }
-        let outcome = self.attempt_in(&mut core, &mut wakes);
-        if outcome.is_none() {
+        let Some(outcome) = self.attempt_in(&mut core, &mut wakes) else {
             self.park_in(&mut core, Waiting::Task(waker.clone()));
-        }
+            drop(core);
+            waiting::note();
+            return Poll::Pending;
+        };
         drop(core);
         wakes.wake();
-        match outcome {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
-                waiting::note();
-                Poll::Pending
-            }
-        }
+        Poll::Ready(outcome)
     }
 
     /// Receives now, if that needs no waiting. `None` if it has to wait, or if the channel is not
@@ -88,26 +85,27 @@ impl ReceiveOperation {
     #[inline]
     pub(crate) fn park_in<T: Message>(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
-        let nobody = &mut |_| debug_assert!(false, "whoever parks has looked");
-        *self = Self::Parked(chan.park_receive(waiter, nobody));
+        *self = Self::Parked(chan.wait_receive(waiter));
     }
 
     /// Asks the home.
     pub(crate) fn start_remote(&mut self, node: Arc<Node>, channel: ChannelId, waker: &Waker) {
         let receive = |operation| Frame::Receive { channel, operation };
         let operation = node.begin(waker.clone(), receive);
-        *self = Self::Remote { node, channel, operation };
+        *self = Self::Remote(Remote::new(node, channel, operation));
         waiting::note();
     }
 
+    #[inline]
     fn go_on<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match mem::replace(self, Self::Done) {
             Self::Parked(place) => self.look(place, shared, waker),
-            Self::Remote { node, channel, operation } => self.ask(node, channel, operation, waker),
+            Self::Remote(remote) => self.ask(remote, waker),
             Self::New | Self::Done => panic!("a receive was polled after it had ended"),
         }
     }
 
+    #[inline]
     fn look<T: Message>(
         &mut self,
         place: Place,
@@ -119,21 +117,18 @@ impl ReceiveOperation {
         match &mut core.location {
             Location::Local(chan) => {
                 let taken = chan.accept(place, &mut wakes.note());
-                let waits =
-                    taken.is_none() && chan.rewait_receive(place, Waiting::Task(waker.clone()));
-                let outcome = match taken {
-                    Some(value) => Ok(value),
-                    None if waits => {
-                        drop(core);
-                        *self = Self::Parked(place);
-                        waiting::note();
-                        return Poll::Pending;
-                    }
-                    None => Err(chan.ended().cloned().unwrap_or(End::Closed).into()),
-                };
-                drop(core);
-                wakes.wake();
-                Poll::Ready(outcome)
+                if let Some(value) = taken {
+                    drop(core);
+                    wakes.wake();
+                    return Poll::Ready(Ok(value));
+                }
+                if chan.rewait_receive(place, Waiting::Task(waker.clone())) {
+                    drop(core);
+                    *self = Self::Parked(place);
+                    waiting::note();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(chan.ended().cloned().unwrap_or(End::Closed).into()))
             }
             Location::Relayed(relayed) => {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
@@ -141,24 +136,18 @@ impl ReceiveOperation {
                 let end = relayed.moved.end.clone().unwrap_or(End::Closed);
                 drop(core);
                 match operation {
-                    Some(operation) => self.ask(node, channel, operation, waker),
+                    Some(operation) => self.ask(Remote::new(node, channel, operation), waker),
                     None => Poll::Ready(Err(end.into())),
                 }
             }
         }
     }
 
-    fn ask<T: Message>(
-        &mut self,
-        node: Arc<Node>,
-        channel: ChannelId,
-        operation: OperationId,
-        waker: &Waker,
-    ) -> Poll<Outcome<T>> {
-        match node.poll(operation, waker) {
-            Poll::Ready(conclusion) => Poll::Ready(conclude(&node, channel, operation, conclusion)),
+    fn ask<T: Message>(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
+        match remote.poll(waker) {
+            Poll::Ready(conclusion) => Poll::Ready(conclude(&remote, conclusion)),
             Poll::Pending => {
-                *self = Self::Remote { node, channel, operation };
+                *self = Self::Remote(remote);
                 waiting::note();
                 Poll::Pending
             }
@@ -171,13 +160,11 @@ impl ReceiveOperation {
         shared: &Shared<T>,
         waker: &Waker,
     ) -> Poll<Result<T, TryRecvError>> {
-        if let Self::Remote { node, channel, operation } = self {
-            let Poll::Ready(conclusion) = node.poll(*operation, waker) else {
-                return Poll::Pending;
-            };
+        if let Self::Remote(remote) = self {
+            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             let outcome = match conclusion {
                 Conclusion::Empty => Err(TryRecvError::Empty),
-                other => conclude(node, *channel, *operation, other).map_err(Into::into),
+                other => conclude(remote, other).map_err(Into::into),
             };
             *self = Self::Done;
             return Poll::Ready(outcome);
@@ -189,7 +176,7 @@ impl ReceiveOperation {
             drop(core);
             let receive = |operation| Frame::TryReceive { channel, operation };
             let operation = node.begin(waker.clone(), receive);
-            *self = Self::Remote { node, channel, operation };
+            *self = Self::Remote(Remote::new(node, channel, operation));
             waiting::note();
             return Poll::Pending;
         }
@@ -204,7 +191,7 @@ impl ReceiveOperation {
 
     /// Whether a remote receive has its answer; else it wakes when it has.
     pub(crate) fn poll_answered(&self, waker: &Waker) -> bool {
-        matches!(self, Self::Remote { node, operation, .. } if node.rewait(*operation, waker))
+        matches!(self, Self::Remote(remote) if remote.node.rewait(remote.operation, waker))
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -221,9 +208,9 @@ impl ReceiveOperation {
     pub(crate) fn withdraw<T>(&self, shared: &Shared<T>) {
         match self {
             Self::New | Self::Done => {}
-            Self::Remote { node, channel, operation } => {
-                let (channel, operation) = (*channel, *operation);
-                node.give_up(operation, Frame::Decline { channel, operation });
+            Self::Remote(remote) => {
+                let Remote { channel, operation, .. } = **remote;
+                remote.node.give_up(operation, Frame::Decline { channel, operation });
             }
             Self::Parked(place) => {
                 let mut wakes = Wakes::default();
@@ -248,12 +235,9 @@ impl ReceiveOperation {
     }
 }
 
-fn conclude<T: Message>(
-    node: &Arc<Node>,
-    channel: ChannelId,
-    operation: OperationId,
-    conclusion: Conclusion,
-) -> Outcome<T> {
+fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
+    let Remote { node, channel, operation } = remote;
+    let (channel, operation) = (*channel, *operation);
     match conclusion {
         Conclusion::Offered(parcel) => {
             node.push(Frame::Accept { channel, operation });

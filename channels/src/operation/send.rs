@@ -6,11 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::Remote;
 use super::error::{SendError, TrySendError};
 use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
 use crate::handle::{Message, Sender};
-use crate::id::{ChannelId, OperationId};
+use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::node::{Conclusion, Node};
@@ -32,10 +33,19 @@ enum Errand {
     Try,
 }
 
+/// What came of an attempt to send.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Attempt {
+    Sent,
+    Waits,
+    Refused,
+}
+
 enum Step {
     New,
     Parked(Place),
-    Remote { node: Arc<Node>, channel: ChannelId, operation: OperationId },
+    Remote(Box<Remote>),
     Done,
 }
 
@@ -63,46 +73,51 @@ impl<T: Message> SendOperation<T> {
             drop(core);
             return self.start_remote(node, channel, waker, Errand::Wait);
         }
-        let outcome = self.attempt_in(&mut core, &mut wakes);
-        if outcome.is_none() {
-            self.park_in(&mut core, Waiting::Task(waker.clone()));
-        }
-        drop(core);
-        wakes.wake();
-        match outcome {
-            Some(outcome) => Poll::Ready(outcome),
-            None => {
+        match self.attempt_in(&mut core, &mut wakes) {
+            Attempt::Sent => {
+                drop(core);
+                wakes.wake();
+                Poll::Ready(Ok(()))
+            }
+            Attempt::Waits => {
+                self.park_in(&mut core, Waiting::Task(waker.clone()));
+                drop(core);
                 waiting::note();
                 Poll::Pending
+            }
+            Attempt::Refused => Poll::Ready(Err(self.refused_in(&core))),
+        }
+    }
+
+    /// Sends now, if that needs no waiting and the channel is here.
+    #[inline]
+    pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
+        let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        match chan.try_send(self.keep(), &mut wakes.note()) {
+            Tried::Done => {
+                self.step = Step::Done;
+                Attempt::Sent
+            }
+            Tried::Full(value) => {
+                self.value = Some(value);
+                Attempt::Waits
+            }
+            Tried::Refused(value) => {
+                self.value = Some(value);
+                Attempt::Refused
             }
         }
     }
 
-    /// Sends now, if that needs no waiting. `None` if it has to wait, or if the channel is not
-    /// here.
-    #[inline]
-    pub(crate) fn attempt_in(
-        &mut self,
-        core: &mut Core<T>,
-        wakes: &mut Wakes,
-    ) -> Option<Outcome<T>> {
-        let Location::Local(chan) = &mut core.location else { return None };
-        let value = self.keep();
-        match chan.try_send(value, &mut wakes.note()) {
-            Tried::Done => {
-                self.step = Step::Done;
-                Some(Ok(()))
-            }
-            Tried::Full(value) => {
-                self.value = Some(value);
-                None
-            }
-            Tried::Refused(value) => {
-                self.step = Step::Done;
-                let end = chan.ended().cloned().unwrap_or(End::Closed);
-                Some(Err(SendError::ended(value, end)))
-            }
-        }
+    /// Why the channel refused the send just now.
+    #[cold]
+    pub(crate) fn refused_in(&mut self, core: &Core<T>) -> SendError<T> {
+        self.step = Step::Done;
+        let end = match &core.location {
+            Location::Local(chan) => chan.ended().cloned(),
+            Location::Relayed(_) => None,
+        };
+        SendError::ended(self.keep(), end.unwrap_or(End::Closed))
     }
 
     /// Waits in the channel, if it is here.
@@ -110,8 +125,7 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn park_in(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
         let value = self.value.take().expect("a send that has not happened keeps its value");
-        let nobody = &mut |_| debug_assert!(false, "whoever parks has looked");
-        self.step = Step::Parked(chan.park_send(value, waiter, nobody));
+        self.step = Step::Parked(chan.wait_send(value, waiter));
     }
 
     /// Sends to the home.
@@ -135,17 +149,15 @@ impl<T: Message> SendOperation<T> {
             Errand::Wait => Frame::Send { channel, operation, parcel },
             Errand::Try => Frame::TrySend { channel, operation, parcel },
         });
-        self.step = Step::Remote { node, channel, operation };
+        self.step = Step::Remote(Remote::new(node, channel, operation));
         waiting::note();
         Poll::Pending
     }
 
     /// Like [`SendOperation::poll`], but asks only whether there is room.
     fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
-        if let Step::Remote { node, operation, .. } = &self.step {
-            let Poll::Ready(conclusion) = node.poll(*operation, waker) else {
-                return Poll::Pending;
-            };
+        if let Step::Remote(remote) = &self.step {
+            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             self.step = Step::Done;
             return Poll::Ready(match conclusion {
                 Conclusion::Full => Err(TrySendError::Full(self.keep())),
@@ -160,19 +172,20 @@ impl<T: Message> SendOperation<T> {
             let started = self.start_remote(node, channel, waker, Errand::Try);
             return started.map_err(TrySendError::from);
         }
-        let outcome = self.attempt_in(&mut core, &mut wakes);
+        let outcome = match self.attempt_in(&mut core, &mut wakes) {
+            Attempt::Sent => Ok(()),
+            Attempt::Waits => Err(TrySendError::Full(self.keep())),
+            Attempt::Refused => Err(self.refused_in(&core).into()),
+        };
         drop(core);
         wakes.wake();
-        Poll::Ready(match outcome {
-            Some(outcome) => outcome.map_err(TrySendError::from),
-            None => Err(TrySendError::Full(self.keep())),
-        })
+        Poll::Ready(outcome)
     }
 
     fn go_on(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
-            Step::Remote { node, channel, operation } => self.ask(node, channel, operation, waker),
+            Step::Remote(remote) => self.ask(remote, waker),
             Step::New | Step::Done => panic!("a send was polled after it had ended"),
         }
     }
@@ -204,22 +217,16 @@ impl<T: Message> SendOperation<T> {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
                 drop(core);
                 self.value = Some(value);
-                self.ask(node, channel, operation, waker)
+                self.ask(Remote::new(node, channel, operation), waker)
             }
         }
     }
 
-    fn ask(
-        &mut self,
-        node: Arc<Node>,
-        channel: ChannelId,
-        operation: OperationId,
-        waker: &Waker,
-    ) -> Poll<Outcome<T>> {
-        match node.poll(operation, waker) {
+    fn ask(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
+        match remote.poll(waker) {
             Poll::Ready(conclusion) => Poll::Ready(self.conclude(conclusion)),
             Poll::Pending => {
-                self.step = Step::Remote { node, channel, operation };
+                self.step = Step::Remote(remote);
                 waiting::note();
                 Poll::Pending
             }
@@ -256,8 +263,9 @@ impl<T> SendOperation<T> {
     pub(crate) fn give_up(&mut self, shared: &Shared<T>) {
         match mem::replace(&mut self.step, Step::Done) {
             Step::New | Step::Done => {}
-            Step::Remote { node, channel, operation } => {
-                node.give_up(operation, Frame::CancelSend { channel, operation });
+            Step::Remote(remote) => {
+                let Remote { channel, operation, .. } = *remote;
+                remote.node.give_up(operation, Frame::CancelSend { channel, operation });
             }
             Step::Parked(place) => {
                 let mut wakes = Wakes::default();

@@ -11,7 +11,8 @@ use crate::handle::{Message, Receiver, Sender};
 use crate::location::{Core, Location};
 use crate::lock::Guard;
 use crate::operation::{
-    ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending, TryRecvError,
+    Attempt, ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending,
+    TryRecvError,
 };
 
 /// A case of a select, whatever the type of its messages. Only handles make cases; there is nothing
@@ -334,7 +335,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
         let mut wakes = Wakes::default();
         let mut core = self.sender.shared.lock();
         self.outcome = match &core.location {
-            Location::Local(_) => self.send.borrow_mut().attempt_in(&mut core, &mut wakes),
+            Location::Local(_) => attempt_in(self.send.borrow_mut(), &mut core, &mut wakes),
             Location::Relayed(_) => Some(Err(self.send.borrow_mut().refuse_relayed())),
         };
         drop(core);
@@ -344,7 +345,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
         let core = core_of(core, &mut self.guard);
-        self.outcome = self.send.borrow_mut().attempt_in(core, wakes);
+        self.outcome = attempt_in(self.send.borrow_mut(), core, wakes);
         self.outcome.is_some()
     }
 
@@ -398,6 +399,18 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Drop for SendCase<'_, T, S> {
     fn drop(&mut self) {
         self.guard = None;
         self.withdraw();
+    }
+}
+
+fn attempt_in<T: Message>(
+    send: &mut SendOperation<T>,
+    core: &mut Core<T>,
+    wakes: &mut Wakes,
+) -> Option<Result<(), SendError<T>>> {
+    match send.attempt_in(core, wakes) {
+        Attempt::Sent => Some(Ok(())),
+        Attempt::Waits => None,
+        Attempt::Refused => Some(Err(send.refused_in(core))),
     }
 }
 
