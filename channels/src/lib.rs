@@ -47,6 +47,7 @@ pub mod select;
 pub mod sequence;
 mod stream;
 pub mod transfer;
+mod wait_group;
 pub mod waiting;
 pub mod wire;
 
@@ -56,3 +57,4 @@ pub use operation::{
     TrySendError, TrySending,
 };
 pub use select::{Chosen, Select};
+pub use wait_group::{GroupWaiting, WaitGroup};
