@@ -4,7 +4,8 @@
 //! finalizer, and here is a `Drop` (C50).
 //!
 //! A task has one type, so each tool is a generic function and a task that calls it. A context is
-//! given to a goroutine as the channel that closes when it is done.
+//! given to a goroutine as the channel that closes when it is done; `main` holds the context
+//! itself.
 
 use std::pin::pin;
 
@@ -108,7 +109,8 @@ async fn sink(done: Receiver<()>, from: Receiver<u32>, ended: Sender<()>) {
 #[test]
 fn read_all_reads_until_the_close() {
     program(async {
-        let done = Context::background().done();
+        let context = Context::background();
+        let done = context.done();
         assert_eq!(read_all(&done, &sent(&[4, 2, 5])).await, [4, 2, 5]);
     });
 }
@@ -132,7 +134,8 @@ fn read_all_ends_with_its_context() {
 #[test]
 fn merge_sends_what_both_send() {
     program(async {
-        let done = Context::background().done();
+        let context = Context::background();
+        let done = context.done();
         let (to, merged) = channel(0);
         go(merge(done.clone(), sent(&[1, 3, 5]), sent(&[2, 4, 6]), to));
         let mut numbers = read_all(&done, &merged).await;
@@ -161,7 +164,8 @@ fn merge_closes_its_channel_when_the_context_is_done() {
 #[test]
 fn filter_sends_what_is_wanted() {
     program(async {
-        let done = Context::background().done();
+        let context = Context::background();
+        let done = context.done();
         let (to, filtered) = channel(0);
         go(filter_even(done.clone(), sent(&[1, 2, 3]), to));
         assert_eq!(read_all(&done, &filtered).await, [2]);
@@ -173,7 +177,8 @@ fn sink_takes_everything() {
     program(async {
         let (to, from) = channel(0);
         let (ended_in, ended) = channel(0);
-        go(sink(Context::background().done(), from, ended_in.clone()));
+        let context = Context::background();
+        go(sink(context.done(), from, ended_in.clone()));
         for n in 1..=3 {
             to.send(n).await.unwrap();
         }
@@ -349,7 +354,8 @@ async fn send_two(
 #[test]
 fn a_sender_learns_that_its_receiver_is_gone() {
     program(async {
-        let done = Context::background().done();
+        let context = Context::background();
+        let done = context.done();
         let (to, from) = ranger();
         let ((first_in, first), (ended_in, ended)) = (channel(0), channel(0));
         go(take_one(done.clone(), from));
@@ -371,7 +377,8 @@ fn a_range_ends_with_its_context_or_with_its_sender() {
         assert!(!sending.await);
         assert_eq!(from.next(&done).await, None, "what was not sent does not come");
 
-        let done = Context::background().done();
+        let context = Context::background();
+        let done = context.done();
         let mut receiving = pin!(from.next(&done));
         assert!(blocks(receiving.as_mut()).await);
         to.values.close().await.unwrap();
