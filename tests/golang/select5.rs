@@ -94,7 +94,7 @@ impl Around {
     }
 
     /// Adds the dummies, their operands numbered from `place`, and selects.
-    async fn select<'a>(&self, bench: &'a Bench, mut select: Select<'a>, place: u32) -> Chosen {
+    async fn select<'a>(&self, bench: &'a Bench, mut select: Select<'a>, place: u32) -> Chosen<'a> {
         let order = &bench.order;
         let mut last = place - 1;
         if self.dummies[0] {

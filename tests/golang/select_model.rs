@@ -123,7 +123,7 @@ impl Ends {
     }
 
     /// The value that came, or that came back.
-    fn sent(&self, chosen: Chosen) -> Result<(), u64> {
+    fn sent(&self, mut chosen: Chosen<'_>) -> Result<(), u64> {
         match self {
             Self::Numbers(numbers, _) => chosen.sent(numbers).map_err(SendError::into_inner),
             Self::Texts(texts, _) => {
@@ -132,7 +132,7 @@ impl Ends {
         }
     }
 
-    fn received(&self, chosen: Chosen) -> Result<u64, RecvError> {
+    fn received(&self, mut chosen: Chosen<'_>) -> Result<u64, RecvError> {
         match self {
             Self::Numbers(_, numbers) => chosen.received(numbers),
             Self::Texts(_, texts) => chosen.received(texts).map(|text| text.parse().unwrap()),
@@ -176,7 +176,7 @@ impl Case {
     }
 
     /// What its result must be if it was chosen, and that a value sent has arrived.
-    async fn check_chosen(&self, chosen: Chosen) {
+    async fn check_chosen(&self, chosen: Chosen<'_>) {
         match self.kind {
             Kind::ReadySend => {
                 assert_eq!(self.ends.sent(chosen), Ok(()));
@@ -274,7 +274,7 @@ fn draw(choices: &mut Choices, dice: &mut Dice) -> (Vec<Kind>, Asked) {
 }
 
 /// Runs one select, and starts its helper when it has been seen to wait.
-async fn run(cases: &[Case], asked: Asked) -> Option<Chosen> {
+async fn run(cases: &[Case], asked: Asked) -> Option<Chosen<'_>> {
     let mut select = Select::new();
     for (n, case) in cases.iter().enumerate() {
         assert_eq!(case.add(&mut select), n, "cases are numbered as they come");
@@ -373,7 +373,7 @@ fn a_select_has_as_many_cases_as_one_likes() {
             for _ in 0..count {
                 select.recv(&closed);
             }
-            let chosen = select.wait().await;
+            let mut chosen = select.wait().await;
             assert!(chosen.index() < count);
             assert_eq!(chosen.received(&closed), Err(RecvError::Closed));
 
@@ -384,7 +384,7 @@ fn a_select_has_as_many_cases_as_one_likes() {
             for receiver in &ends {
                 select.recv(receiver);
             }
-            let chosen = select.wait().await;
+            let mut chosen = select.wait().await;
             assert_eq!(chosen.index(), ready);
             assert_eq!(chosen.received(&ends[ready]), Ok(7));
             assert_eq!(ends[ready].len().await, 0);
@@ -412,13 +412,13 @@ fn one_channel_may_be_in_all_cases() {
             }
             match select.try_now().await {
                 None => assert!(directions.iter().all(|sends| *sends == full)),
-                Some(chosen) if directions[chosen.index()] => {
+                Some(mut chosen) if directions[chosen.index()] => {
                     assert!(!full);
                     let value = chosen.index() + 1;
                     assert_eq!(chosen.sent(&numbers_in), Ok(()));
                     assert_eq!(numbers.try_recv().await, Ok(value));
                 }
-                Some(chosen) => {
+                Some(mut chosen) => {
                     assert!(full);
                     assert_eq!(chosen.received(&numbers), Ok(0));
                     assert_eq!(numbers.try_recv().await, Err(TryRecvError::Empty));

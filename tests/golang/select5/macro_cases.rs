@@ -47,7 +47,8 @@ fn receives() {
         let (bench, count) = (Bench::new(), Cell::new(0));
         let (c, dummy_in, dummy) = (&bench.c, &bench.dummy_in, &bench.dummy);
         let (nil_in, nil) = (&bench.nil_in, &bench.nil);
-        let (mut x, mut any, mut map) = (0, None::<Box<dyn Any>>, BTreeMap::new());
+        let mut map = BTreeMap::new();
+        let mut x;
         macro_rules! phrased {
             ($($case:tt)+) => {
                 selects! {
@@ -71,8 +72,8 @@ fn receives() {
             x = y;
         });
         phrased!(value = Some(c).recv() => {
-            any = Some(Box::new(value.unwrap()));
-            x = *any.take().unwrap().downcast().unwrap();
+            let any: Box<dyn Any> = Box::new(value.unwrap());
+            x = *any.downcast().unwrap();
         });
         phrased!(value = c.recv() => {
             map.insert(13, value.unwrap());
@@ -119,7 +120,7 @@ fn receives_in_order() {
         let (bench, count) = (Bench::new(), Cell::new(0));
         let (order, c, dummy_in, dummy) = (&bench.order, &bench.c, &bench.dummy_in, &bench.dummy);
         let (nil_in, nil) = (&bench.nil_in, &bench.nil);
-        let (mut x, mut any, mut map) = (0, None::<Box<dyn Any>>, BTreeMap::new());
+        let (mut x, mut map) = (0, BTreeMap::new());
         macro_rules! phrased {
             ($($case:tt)+) => {
                 selects! {
@@ -141,8 +142,8 @@ fn receives_in_order() {
         phrased!(value = order.at(1, c).recv() => *order.at(100, &mut x) = value.unwrap(),);
         phrased!(value = order.at(1, c).recv() => { x = order.at(100, value.unwrap()); });
         phrased!(value = order.at(1, c).recv() => {
-            any = Some(Box::new(order.at(100, value.unwrap())));
-            x = *any.take().unwrap().downcast().unwrap();
+            let any: Box<dyn Any> = Box::new(order.at(100, value.unwrap()));
+            x = *any.downcast().unwrap();
         });
         phrased!(value = order.at(1, c).recv() => {
             map.insert(order.at(100, 13), value.unwrap());
