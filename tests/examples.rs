@@ -1,6 +1,9 @@
 //! Every example runs, and says what it should.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+
+use serde_json::Value;
 
 use crate::cluster::example;
 
@@ -33,4 +36,25 @@ fn ping_pong() {
 #[test]
 fn map_reduce() {
     check("map_reduce", &["4 memory", "3 is", "2 by"]);
+}
+
+/// Cargo warns at each call of a file that two targets begin with, and hides what matters by it.
+#[test]
+fn no_file_is_the_root_of_two_targets() {
+    let read = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let metadata: Value = serde_json::from_slice(&read.stdout).expect("cargo writes JSON");
+    let packages = metadata["packages"].as_array().expect("this workspace has packages");
+    let targets = packages.iter().flat_map(|package| package["targets"].as_array().unwrap());
+    let mut roots = BTreeMap::new();
+    for target in targets.clone() {
+        *roots.entry(target["src_path"].as_str().unwrap()).or_insert(0) += 1;
+    }
+    assert!(roots.values().all(|targets| *targets == 1), "{roots:?}");
+    let names: Vec<_> = targets.map(|target| target["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"thumbnails") && names.contains(&"thumbnails_units"), "{names:?}");
 }

@@ -65,7 +65,7 @@ async fn the_right_key_is_welcome_and_only_it() {
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]), "{welcome:?}");
     for (first, reason) in [
         (hello(PROTOCOL_VERSION, Secret([0; 32])), "secret"),
-        (hello(PROTOCOL_VERSION + 1, key), "version 2, the coordinator 1"),
+        (hello(PROTOCOL_VERSION + 1, key), "version 3, the coordinator 2"),
         (Frame::Heartbeat {}, "a hello was expected"),
     ] {
         let turned = answers(&address, batch(std::slice::from_ref(&first))).await;

@@ -1,6 +1,9 @@
 //! The main job as a user runs it: the program, its files, its report and its exit status.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -16,7 +19,10 @@ struct Run {
 }
 
 fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(example("thumbnails"));
+    as_program(Command::new(example("thumbnails")), arguments)
+}
+
+fn as_program(mut command: Command, arguments: &[&str]) -> Command {
     command.args(arguments).env_remove("RUST_LOG").stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -103,7 +109,7 @@ fn every_photograph_gets_its_thumbnail() {
         }
         let sheet = image::open(sheet).unwrap().into_rgb8();
         assert!(sheet.width() >= 3 * 100 && sheet.height() >= 3 * 75, "{:?}", sheet.dimensions());
-        let colours: std::collections::BTreeSet<_> = sheet.pixels().map(|pixel| pixel.0).collect();
+        let colours: BTreeSet<_> = sheet.pixels().map(|pixel| pixel.0).collect();
         assert!(colours.len() > 1000, "nine landscapes have more than {} colours", colours.len());
     }
 }
@@ -147,6 +153,46 @@ fn bad_input_is_a_row_with_its_reason_and_the_rest_is_done() {
     assert!(workers <= 2, "no worker died: {workers} were started");
 }
 
+/// To whoever may read everything no folder is closed: the superuser of a container runs the
+/// program as nobody in particular, who needs a copy of it in a folder open to all.
+#[test]
+fn a_folder_that_may_not_be_read_is_a_row_and_the_rest_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = photographs(folder.path(), "2");
+    let copy = |to: &Path| {
+        fs::create_dir(to).unwrap();
+        fs::copy(photos.join("photograph-640x480-0000.jpg"), to.join("a.jpg")).unwrap();
+    };
+    let (closed, listed) = (photos.join("closed"), photos.join("listed"));
+    copy(&closed);
+    copy(&listed);
+    let output = folder.path().join("out");
+    fs::create_dir(&output).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    mode(&closed, 0o000);
+    mode(&listed, 0o444); // its names can be read, and nothing can be reached
+    mode(&output, 0o777);
+    mode(folder.path(), 0o755);
+
+    let arguments = ["--input", text(&photos), "--output", text(&output), "--json"];
+    let mut command = program(&arguments);
+    if fs::read_dir(&closed).is_ok() {
+        let copy = folder.path().join("thumbnails-program");
+        fs::copy(example("thumbnails"), &copy).unwrap();
+        command = as_program(Command::new(copy), &arguments);
+        command.uid(65534).gid(65534).current_dir("/");
+    }
+    let done = read(command.output().unwrap());
+    mode(&closed, 0o755);
+    mode(&listed, 0o755);
+    assert_eq!((done.status, done.rows().len()), (1, 4), "{}", done.errors);
+    assert_eq!((&done.report["images"], &done.report["failed"]), (&2.into(), &2.into()));
+    for key in ["closed/", "listed/a.jpg"] {
+        let error = done.error(key);
+        assert!(error.contains("no permission") && error.contains(key), "{key}: {error}");
+    }
+}
+
 /// The first bytes of a PNG of any size.
 fn png_that_declares(width: u32, height: u32) -> Vec<u8> {
     let mut header = b"IHDR".to_vec();
@@ -165,15 +211,95 @@ fn png_that_declares(width: u32, height: u32) -> Vec<u8> {
 }
 
 #[test]
-fn a_source_that_is_missing_is_a_row() {
+fn where_nothing_can_be_listed_there_is_no_job() {
     let folder = tempfile::tempdir().unwrap();
-    let missing = folder.path().join("nowhere");
+    fs::write(folder.path().join("file"), "not a folder").unwrap();
+    for source in ["nowhere", "file"] {
+        let source = folder.path().join(source);
+        let output = folder.path().join("out");
+        let done = run(&["--input", text(&source), "--output", text(&output), "--json"]);
+        assert_eq!(done.status, 70, "{}", done.errors);
+        assert!(done.report.is_null(), "{}", done.report);
+        assert!(done.errors.contains("no photo could be looked at"), "{}", done.errors);
+        assert!(done.errors.contains(text(&source)), "{}", done.errors);
+    }
+    // A folder in which nothing is has been looked at.
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let done = run(&["--input", text(&empty), "--output", text(folder.path()), "--json"]);
+    assert_eq!((done.status, done.rows().len()), (0, 0), "{}", done.errors);
+}
+
+#[test]
+fn a_gallery_that_cannot_be_made_costs_the_gallery_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sheet = folder.path().join("nowhere/sheet.png");
     let output = text(folder.path());
-    let done = run(&["--input", text(&missing), "--output", output, "--json"]);
-    assert_eq!(done.status, 1);
-    assert_eq!(done.rows().len(), 1);
-    let error = done.rows()[0]["error"].as_str().unwrap();
-    assert!(error.contains("nowhere"), "{error}");
+    let arguments = ["--count", "2", "--photo-size", "64x48", "--gallery", text(&sheet)];
+    let done = run(&[&["--output", output, "--json"], &arguments[..]].concat());
+    assert_eq!((done.status, done.rows().len()), (1, 2), "{}", done.errors);
+    assert_eq!(done.report["failed"], 0);
+    assert!(done.errors.contains(text(&sheet)), "{}", done.errors);
+
+    let done = program(&[&["--output", output], &arguments[..]].concat()).output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let report = String::from_utf8(done.stdout).unwrap();
+    assert!(report.contains("2 thumbnails in") && report.contains("Table 1"), "{report}");
+}
+
+#[test]
+fn a_gallery_of_too_many_shows_the_first_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for number in 0..1601 {
+        // No pictures: a red cross fills its cell as well, and is there sooner.
+        fs::write(photos.join(format!("{number}.jpg")), "").unwrap();
+    }
+    let sheet = folder.path().join("sheet.png");
+    let (photos, output) = (text(&photos), text(folder.path()));
+    let done = run(&["--input", photos, "--output", output, "--json", "--gallery", text(&sheet)]);
+    assert_eq!((done.status, done.rows().len()), (1, 1601), "{}", done.errors);
+    assert!(done.errors.contains("the first 399 of 1601"), "{}", done.errors);
+    assert_eq!(image::open(sheet).unwrap().width(), 20 * 108 + 8);
+}
+
+#[test]
+fn without_output_each_run_has_a_folder_of_its_own() {
+    let temporary = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        read(program(arguments).arg("--json").env("TMPDIR", temporary.path()).output().unwrap())
+    };
+    let made = || {
+        let entries = fs::read_dir(temporary.path()).unwrap().flatten().map(|entry| entry.path());
+        entries.collect::<BTreeSet<_>>()
+    };
+    // What an older run, or somebody else, may have left where a name can be guessed.
+    let older = temporary.path().join("farspawn-thumbnails");
+    fs::create_dir_all(older.join("originals")).unwrap();
+    fs::write(older.join("originals/a-private-photo.jpg"), "").unwrap();
+    let mut before = made();
+    for size in ["64x48", "48x64"] {
+        let done = run(&["--count", "2", "--photo-size", size]);
+        assert_eq!((done.status, done.rows().len()), (0, 2), "{}", done.errors);
+        let after = made();
+        let [folder] = &after.difference(&before).collect::<Vec<_>>()[..] else {
+            panic!("one folder a run, not {after:?}")
+        };
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(done.errors.contains(text(folder)), "it is told: {}", done.errors);
+        assert_eq!(done.report["target"]["Folder"], text(&folder.join("thumbnails")));
+        let left = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["thumbnails"], "the photographs are removed");
+        for row in done.rows() {
+            opened(&folder.join("thumbnails").join(row["thumbnail"].as_str().unwrap()));
+        }
+        before = after;
+    }
+    let done = run(&["--input", text(&temporary.path().join("nowhere"))]);
+    assert_eq!(done.status, 70, "{}", done.errors);
+    assert_eq!(made(), before, "a job that could not run leaves nothing");
+    assert_eq!(fs::read_dir(older).unwrap().count(), 1, "nobody touched it");
 }
 
 #[test]
@@ -221,6 +347,66 @@ fn without_a_terminal_the_output_is_plain() {
         assert!(report.contains(expected), "{expected} is missing in {report}");
     }
     assert!(!report.contains('\x1b') && !done.stderr.contains(&0x1b));
+}
+
+#[test]
+fn photos_that_fail_alike_share_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("photos");
+    fs::create_dir(&photos).unwrap();
+    for number in 10..60 {
+        fs::write(photos.join(format!("{number}.jpg")), "").unwrap();
+        // Its reason has the name of the photo in it.
+        let huge = fs::File::create(photos.join(format!("{number}.png"))).unwrap();
+        huge.set_len(70 << 20).unwrap();
+    }
+    let arguments = ["--input", text(&photos), "--output", text(folder.path())];
+    let report = String::from_utf8(program(&arguments).output().unwrap().stdout).unwrap();
+    let (_, failed) = report.split_once("\nfailed:\n").unwrap();
+    assert_eq!(failed.matches("50 times: ").count(), 2, "{report}");
+    assert_eq!(failed.matches("    and 47 more\n").count(), 2, "{report}");
+    assert!(failed.contains("    10.jpg\n") && failed.contains("    10.png\n"), "{report}");
+    assert_eq!(failed.lines().count(), 2 * 5, "{report}");
+
+    let done = run(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(done.rows().len(), 100, "every photo has a row");
+    assert!(done.error("10.png").contains("10.png"), "{}", done.error("10.png"));
+    let failures = done.report["failures"].as_object().unwrap();
+    assert!(failures.len() == 2 && failures.values().all(|count| *count == 50), "{failures:?}");
+}
+
+#[test]
+fn names_cannot_talk_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let photos = folder.path().join("a\x1b[31mb");
+    fs::create_dir(&photos).unwrap();
+    // It would clear the screen, and say that all is well.
+    let name = "\x1b[2J\n9 thumbnails\r\u{9b}1m\u{202e}.jpg";
+    fs::write(photos.join(name), "").unwrap();
+    let sheet = photos.join("none/sheet.png");
+    let output = folder.path().join("out\x1b[0m");
+    let arguments =
+        ["--input", text(&photos), "--output", text(&output), "--gallery", text(&sheet)];
+    let quiet = |bytes: &[u8]| {
+        let shown = String::from_utf8(bytes.to_vec()).unwrap();
+        let acts = |letter: &char| letter.is_control() && *letter != '\n' || *letter == '\u{202e}';
+        assert_eq!(shown.chars().find(acts), None, "{shown:?}");
+        shown
+    };
+    let done = program(&arguments).output().unwrap();
+    let report = quiet(&done.stdout);
+    assert!(report.contains(r"\u{1b}[2J\n9 thumbnails\r\u{9b}1m\u{202e}.jpg"), "{report}");
+    let errors = quiet(&done.stderr);
+    assert!(errors.contains(r"out\u{1b}[0m") && errors.contains("no gallery"), "{errors}");
+
+    let done = program(&[&arguments[..], &["--json"]].concat()).output().unwrap();
+    quiet(&done.stdout);
+    assert_eq!(read(done).rows()[0]["key"], name, "JSON has the name as it is");
+
+    let missing = photos.join("none");
+    let done = program(&["--input", text(&missing), "--output", text(&output)]).output().unwrap();
+    let errors = quiet(&done.stderr);
+    assert!(errors.contains(r"a\u{1b}[31mb/none"), "{errors}");
 }
 
 /// The children of a process, as the kernel lists them.

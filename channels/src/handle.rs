@@ -14,8 +14,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::blocking::wait_for;
 use crate::id::ChannelId;
 use crate::location::{Location, Shared};
+use crate::lock::Lock;
 use crate::node::Node;
-use crate::operation::{Closing, Receiving, RecvError, SendError, Sending};
+use crate::operation::{
+    Closing, Receiving, RecvError, SendError, SendOperation, Sending, TryReceiving, TryRecvError,
+    TrySendError, TrySending,
+};
+use crate::stream::Streaming;
 use crate::transfer;
 use crate::wire::{CAPACITY_MAX, Passage, Side};
 
@@ -64,7 +69,7 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity <= CAPACITY_MAX, "channel capacity {capacity}: at most {CAPACITY_MAX}");
     let shared = Shared::local(capacity);
-    (Sender { shared: shared.clone() }, Receiver { shared })
+    (Sender::of(shared.clone()), Receiver::of(shared))
 }
 
 /// Where a channel's home is, as seen from this process.
@@ -79,11 +84,16 @@ pub enum Path {
 /// The sending end of a channel. Clone it for more senders; drop all of them to close the channel.
 pub struct Sender<T> {
     pub(crate) shared: Arc<Shared<T>>,
+    /// The send that this handle does as a `Sink`. Only ever reached through `&mut`; the lock says
+    /// so to the compiler.
+    pub(crate) sink: Option<Box<Lock<SendOperation<T>>>>,
 }
 
 /// The receiving end of a channel. Clone it for more receivers: each value goes to exactly one.
 pub struct Receiver<T> {
     pub(crate) shared: Arc<Shared<T>>,
+    /// The receive that this handle does as a `Stream`.
+    pub(crate) stream: Option<Box<Streaming>>,
 }
 
 impl<T: Message> Sender<T> {
@@ -124,6 +134,36 @@ impl<T: Message> Sender<T> {
     /// ```
     pub fn send_blocking(&self, value: T) -> Result<(), SendError<T>> {
         wait_for(self.send(value))
+    }
+
+    /// Sends a value if that needs no waiting: there is room in the buffer, or a receiver waits. It
+    /// asks the channel's home, so the answer is the truth: immediate while the home is here, a
+    /// round trip when it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] holds the value; [`TrySendError::Full`] if it would have had to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Sender::send`].
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let (sender, receiver) = channels::channel(1);
+    /// assert_eq!(sender.try_send(1).await, Ok(()));
+    /// assert_eq!(sender.try_send(2).await, Err(channels::TrySendError::Full(2)));
+    /// drop(receiver);
+    /// assert_eq!(sender.try_send(3).await, Err(channels::TrySendError::Closed(3)));
+    /// # })
+    /// ```
+    pub fn try_send(&self, value: T) -> TrySending<'_, T> {
+        TrySending::new(self, value)
+    }
+
+    /// [`Sender::try_send`] for code that is not async.
+    pub fn try_send_blocking(&self, value: T) -> Result<(), TrySendError<T>> {
+        wait_for(self.try_send(value))
     }
 
     /// Closes the channel: values already sent are still received, sends that wait get their values
@@ -185,32 +225,99 @@ impl<T: Message> Receiver<T> {
     pub fn recv_blocking(&self) -> Result<T, RecvError> {
         wait_for(self.recv())
     }
+
+    /// Receives the next value if one is there. It asks the channel's home, so the answer is the
+    /// truth: immediate while the home is here, a round trip when it is not.
+    ///
+    /// # Errors
+    ///
+    /// [`TryRecvError::Empty`] if a receive would have had to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Receiver::recv`].
+    ///
+    /// ```
+    /// # futures::executor::block_on(async {
+    /// let (sender, receiver) = channels::channel(1);
+    /// assert_eq!(receiver.try_recv().await, Err(channels::TryRecvError::Empty));
+    /// sender.send(7).await.unwrap();
+    /// assert_eq!(receiver.try_recv().await, Ok(7));
+    /// drop(sender);
+    /// assert_eq!(receiver.try_recv().await, Err(channels::TryRecvError::Closed));
+    /// # })
+    /// ```
+    pub fn try_recv(&self) -> TryReceiving<'_, T> {
+        TryReceiving::new(self)
+    }
+
+    /// [`Receiver::try_recv`] for code that is not async.
+    pub fn try_recv_blocking(&self) -> Result<T, TryRecvError> {
+        wait_for(self.try_recv())
+    }
 }
 
 impl<T: Message> Receiver<T> {
+    /// Takes back what this handle began as a stream, so that nothing is kept from others.
+    #[inline]
+    pub(crate) fn withdraw_stream(&self) {
+        if let Some(streaming) = &self.stream {
+            streaming.withdraw(&self.shared);
+        }
+    }
+
     /// The receiving end of a new channel whose home is the coordinator from the start, which will
     /// send on it: how a task's outcome comes.
     pub fn of_result(node: &Arc<Node>, channel: ChannelId) -> Self {
         let passage = Passage { channel, side: Side::Receive, capacity: 1 };
-        let shared = Shared::import(node, passage).expect("a new identity is of no other type");
-        Self { shared }
+        Self::of(Shared::import(node, passage).expect("a new identity is of no other type"))
     }
 }
 
 macro_rules! both_ends {
-    ($($end:ident $side:ident)*) => { $(
+    ($($end:ident $side:ident $aside:ident)*) => { $(
         impl<T> $end<T> {
+            pub(crate) fn of(shared: Arc<Shared<T>>) -> Self {
+                Self { shared, $aside: None }
+            }
+
             /// How many values the buffer holds at most; 0 is a rendezvous.
             pub fn capacity(&self) -> usize {
                 self.shared.capacity()
             }
 
+            /// How many values the buffer holds now (C08); always 0 with capacity 0, but for a
+            /// value whose receive was given up. When the channel is used by others at the same
+            /// time the answer is old when it comes. It asks the channel's home.
+            ///
+            /// # Cancel safety
+            ///
+            /// Nothing is lost but the answer.
+            ///
+            /// ```
+            /// # futures::executor::block_on(async {
+            /// let (sender, receiver) = channels::channel(3);
+            /// sender.send(7).await.unwrap();
+            /// assert_eq!((sender.len().await, receiver.len().await), (1, 1));
+            /// assert_eq!(receiver.capacity(), 3);
+            /// # })
+            /// ```
+            pub async fn len(&self) -> usize {
+                let away = match &self.shared.lock().location {
+                    Location::Local(chan) => return chan.len(),
+                    Location::Relayed(relayed) => (relayed.node.clone(), relayed.channel),
+                };
+                away.0.measure(away.1).await
+            }
+
+            /// Whether the buffer holds nothing now; see `len`.
+            pub async fn is_empty(&self) -> bool {
+                self.len().await == 0
+            }
+
             /// Where the channel's home is now, as seen from this process.
             pub fn path(&self) -> Path {
-                match self.shared.lock().location {
-                    Location::Local(_) => Path::Local,
-                    Location::Relayed(_) => Path::Relayed,
-                }
+                path_of(&self.shared.lock().location)
             }
 
             /// Whether both handles are of the same channel (C05).
@@ -222,20 +329,28 @@ macro_rules! both_ends {
         impl<T> Clone for $end<T> {
             fn clone(&self) -> Self {
                 self.shared.clone_handle(Side::$side);
-                Self { shared: self.shared.clone() }
+                Self::of(self.shared.clone())
             }
         }
 
         impl<T> Drop for $end<T> {
             fn drop(&mut self) {
+                if let Some(mut pending) = self.$aside.take() {
+                    pending.get_mut().give_up(&self.shared);
+                }
                 self.shared.drop_handle(Side::$side);
             }
         }
 
         impl<T> fmt::Debug for $end<T> {
             fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let path = self.path();
-                write!(out, "{}({path:?}, capacity {})", stringify!($end), self.capacity())
+                let name = stringify!($end);
+                // Not while it moves: whoever prints may be encoding a message right now.
+                let path = self.shared.try_lock().map(|core| path_of(&core.location));
+                match path {
+                    Some(path) => write!(out, "{name}({path:?}, capacity {})", self.capacity()),
+                    None => write!(out, "{name}(busy, capacity {})", self.capacity()),
+                }
             }
         }
 
@@ -254,7 +369,7 @@ macro_rules! both_ends {
                 let (node, passage) =
                     transfer::arrive(index, Side::$side).map_err(D::Error::custom)?;
                 match Shared::import(&node, passage) {
-                    Ok(shared) => Ok(Self { shared }),
+                    Ok(shared) => Ok(Self::of(shared)),
                     Err(stranded) => {
                         node.give_back(passage);
                         Err(D::Error::custom(stranded))
@@ -265,4 +380,11 @@ macro_rules! both_ends {
     )* };
 }
 
-both_ends! { Sender Send Receiver Receive }
+both_ends! { Sender Send sink Receiver Receive stream }
+
+fn path_of<T>(location: &Location<T>) -> Path {
+    match location {
+        Location::Local(_) => Path::Local,
+        Location::Relayed(_) => Path::Relayed,
+    }
+}

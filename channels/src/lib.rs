@@ -32,18 +32,27 @@
 
 pub mod blocking;
 pub mod chan;
+mod claim;
 pub mod codec;
 mod handle;
 pub mod id;
 pub mod line;
 mod location;
+mod lock;
 pub mod node;
 mod operation;
 pub mod outcome;
+#[doc(hidden)]
+pub mod select;
 pub mod sequence;
+mod stream;
 pub mod transfer;
 pub mod waiting;
 pub mod wire;
 
 pub use handle::{Message, Path, Receiver, Sender, channel};
-pub use operation::{AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending};
+pub use operation::{
+    AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError,
+    TrySendError, TrySending,
+};
+pub use select::{Chosen, Select};

@@ -18,31 +18,34 @@ const SLACK: usize = 32;
 #[derive(Debug)]
 pub struct Line<T> {
     entries: VecDeque<(Place, Option<T>)>,
-    present: usize,
+    absent: usize,
     next: u64,
 }
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), present: 0, next: 0 }
+        Self { entries: VecDeque::new(), absent: 0, next: 0 }
     }
 }
 
 impl<T> Line<T> {
     /// How many stand in line.
+    #[inline]
     pub fn len(&self) -> usize {
-        self.present
+        self.entries.len() - self.absent
     }
 
     /// Whether nobody stands in line.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.present == 0
+        self.entries.is_empty()
     }
 
     /// Joins at the back.
+    #[inline]
     pub fn push(&mut self, item: T) -> Place {
-        let place = Place(self.next);
-        self.push_at(place, item);
+        let place = self.skip();
+        self.append(place, item);
         place
     }
 
@@ -50,52 +53,85 @@ impl<T> Line<T> {
     pub fn push_at(&mut self, place: Place, item: T) {
         debug_assert!(place.0 >= self.next, "places grow");
         self.next = place.0 + 1;
-        self.entries.push_back((place, Some(item)));
-        self.present += 1;
+        self.append(place, item);
+    }
+
+    /// Gives a place at the back to somebody who leaves it at once.
+    #[inline]
+    pub fn skip(&mut self) -> Place {
+        let place = Place(self.next);
+        self.next += 1;
+        place
+    }
+
+    /// The one at the front.
+    pub fn front(&self) -> Option<(Place, &T)> {
+        let (place, item) = self.entries.front()?;
+        Some((*place, item.as_ref()?))
     }
 
     /// Takes the one at the front.
+    #[inline]
     pub fn pop(&mut self) -> Option<(Place, T)> {
         let (place, item) = self.entries.pop_front()?;
-        self.present -= 1;
-        self.trim();
+        if self.absent > 0 {
+            self.trim();
+        }
         Some((place, item.expect("the first entry is present")))
     }
 
     /// Leaves the line, from wherever one stands.
+    #[inline]
     pub fn leave(&mut self, place: Place) -> Option<T> {
+        if self.entries.front()?.0 == place {
+            return self.pop().map(|(_, item)| item);
+        }
+        self.leave_from_within(place)
+    }
+
+    fn leave_from_within(&mut self, place: Place) -> Option<T> {
         let index = self.index(place).ok()?;
         let item = self.entries[index].1.take()?;
-        self.present -= 1;
+        self.absent += 1;
         self.trim();
-        if self.entries.len() > 2 * self.present + SLACK {
+        if self.absent > self.len() + SLACK {
             self.entries.retain(|(_, item)| item.is_some());
+            self.absent = 0;
         }
         Some(item)
     }
 
-    /// Returns to a place that was left or popped before.
+    /// Returns to a place that was left or popped before, or takes one that another line gave.
+    #[inline]
     pub fn restore(&mut self, place: Place, item: T) {
-        debug_assert!(place.0 < self.next, "only a place that was given out is restored");
+        if self.entries.back().is_none_or(|(last, _)| *last < place) {
+            self.next = self.next.max(place.0 + 1);
+            self.append(place, item);
+        } else {
+            self.insert(place, item);
+        }
+    }
+
+    fn insert(&mut self, place: Place, item: T) {
         match self.index(place) {
             Ok(index) => {
                 debug_assert!(self.entries[index].1.is_none(), "nobody else stands there");
                 self.entries[index].1 = Some(item);
+                self.absent -= 1;
             }
             Err(index) => self.entries.insert(index, (place, Some(item))),
         }
-        self.present += 1;
     }
 
-    /// The one who stands at a place.
+    /// Whoever stands at a place.
     pub fn at(&mut self, place: Place) -> Option<&mut T> {
         let index = self.index(place).ok()?;
         self.entries[index].1.as_mut()
     }
 
-    /// Whether somebody stands at a place.
-    pub fn contains(&self, place: Place) -> bool {
-        self.index(place).is_ok_and(|index| self.entries[index].1.is_some())
+    /// The same, to look at.
+    pub fn get(&self, place: Place) -> Option<&T> {
+        self.entries[self.index(place).ok()?].1.as_ref()
     }
 
     /// Everybody in line, from front to back.
@@ -105,10 +141,19 @@ impl<T> Line<T> {
 
     /// Empties the line, from front to back.
     pub fn drain(&mut self) -> impl Iterator<Item = (Place, T)> {
-        self.present = 0;
+        self.absent = 0;
         std::mem::take(&mut self.entries)
             .into_iter()
             .filter_map(|(place, item)| Some((place, item?)))
+    }
+
+    /// A line in which one stands at most takes the room of one: most waiting lines are such.
+    #[inline]
+    fn append(&mut self, place: Place, item: T) {
+        if self.entries.capacity() == 0 {
+            self.entries.reserve_exact(1);
+        }
+        self.entries.push_back((place, Some(item)));
     }
 
     fn index(&self, place: Place) -> Result<usize, usize> {
@@ -119,9 +164,11 @@ impl<T> Line<T> {
     fn trim(&mut self) {
         while matches!(self.entries.front(), Some((_, None))) {
             self.entries.pop_front();
+            self.absent -= 1;
         }
         while matches!(self.entries.back(), Some((_, None))) {
             self.entries.pop_back();
+            self.absent -= 1;
         }
     }
 }

@@ -10,23 +10,25 @@
 //! channel. If it dies after, the home has everything, and fences what belongs to this process.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 
-use parking_lot::{Mutex, MutexGuard, ReentrantMutex};
-use std::cell::RefCell;
+use parking_lot::ReentrantMutex;
 
-use crate::chan::{Chan, Effect, SendStatus};
+use crate::chan::Chan;
+use crate::claim::{Waiting, Wakes};
 use crate::handle::Message;
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
+use crate::lock::{Guard, Lock};
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
-use crate::wire::{End, Frame, Passage, Side};
+use crate::wire::{End, Frame, Parcel, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
 /// handles to each other cannot wait for each other's lock.
@@ -45,18 +47,20 @@ thread_local! {
 
 /// What all handles of one channel in one process share.
 pub(crate) struct Shared<T> {
-    core: Mutex<Core<T>>,
+    core: Lock<Core<T>>,
+    /// Handles alive in this process, by [`Side`].
+    handles: [AtomicUsize; 2],
     capacity: usize,
 }
 
 pub(crate) struct Core<T> {
     pub(crate) location: Location<T>,
-    /// Handles alive in this process, by [`Side`].
-    handles: [usize; 2],
+    /// Whether it is settled that this process has no handle, by [`Side`].
+    gone: [bool; 2],
 }
 
 pub(crate) enum Location<T> {
-    Local(Chan<T, Waker>),
+    Local(Chan<T, Waiting>),
     Relayed(Relayed<T>),
 }
 
@@ -72,74 +76,62 @@ pub(crate) struct Relayed<T> {
 /// Operations of a channel that was local when they started.
 pub(crate) struct Moved<T> {
     pub(crate) sends: BTreeMap<Place, (OperationId, T)>,
-    pub(crate) refused: BTreeMap<Place, T>,
+    /// Values of sends that were refused, and of cases of a select, which were not sent.
+    pub(crate) unsent: BTreeMap<Place, T>,
     pub(crate) receives: BTreeMap<Place, OperationId>,
     pub(crate) end: Option<End>,
 }
 
-impl<T> Default for Moved<T> {
-    fn default() -> Self {
-        Self {
-            sends: BTreeMap::new(),
-            refused: BTreeMap::new(),
-            receives: BTreeMap::new(),
-            end: None,
-        }
-    }
-}
-
 impl<T> Relayed<T> {
     fn new(channel: ChannelId, node: Arc<Node>) -> Self {
-        Self { channel, node, arrivals: [0; 2], moved: Moved::default() }
-    }
-}
-
-/// Wakers to be woken after the lock is released.
-#[derive(Default)]
-pub(crate) struct Wakes {
-    first: Option<Waker>,
-    rest: Vec<Waker>,
-}
-
-impl Wakes {
-    pub(crate) fn note(&mut self) -> impl FnMut(Effect<Waker>) + '_ {
-        |effect| match &self.first {
-            None => self.first = Some(effect.waiter),
-            Some(_) => self.rest.push(effect.waiter),
-        }
-    }
-
-    pub(crate) fn wake(self) {
-        self.first.into_iter().chain(self.rest).for_each(Waker::wake);
+        let moved = Moved {
+            sends: BTreeMap::new(),
+            unsent: BTreeMap::new(),
+            receives: BTreeMap::new(),
+            end: None,
+        };
+        Self { channel, node, arrivals: [0; 2], moved }
     }
 }
 
 impl<T> Shared<T> {
     /// A new channel with one handle of each side, here.
     pub(crate) fn local(capacity: usize) -> Arc<Self> {
-        let location = Location::Local(Chan::new(capacity));
-        let core = Core { location, handles: [1, 1] };
-        Arc::new(Self { core: Mutex::new(core), capacity })
+        Self::new(Location::Local(Chan::new(capacity)), capacity, 1)
+    }
+
+    fn new(location: Location<T>, capacity: usize, handles: usize) -> Arc<Self> {
+        let core = Lock::new(Core { location, gone: [handles == 0; 2] });
+        Arc::new(Self { core, handles: [handles, handles].map(AtomicUsize::new), capacity })
     }
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core<T>> {
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, Core<T>> {
         self.core.lock()
     }
 
+    pub(crate) fn try_lock(&self) -> Option<Guard<'_, Core<T>>> {
+        self.core.try_lock()
+    }
+
     pub(crate) fn clone_handle(&self, side: Side) {
-        self.lock().handles[side as usize] += 1;
+        self.handles[side as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A handle is gone. The last one of its side ends the channel, or tells the home.
     pub(crate) fn drop_handle(&self, side: Side) {
+        if self.handles[side as usize].fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
         let mut wakes = Wakes::default();
         let mut core = self.lock();
-        core.handles[side as usize] -= 1;
-        if core.handles[side as usize] > 0 {
+        // Another may have arrived meanwhile, or have gone and been seen to.
+        let is_left = self.handles[side as usize].load(Ordering::Acquire) > 0;
+        if is_left || mem::replace(&mut core.gone[side as usize], true) {
             return;
         }
         let mut unread = Vec::new();
@@ -187,7 +179,7 @@ impl<T> Shared<T> {
         }
         let exports = EXPORTS.lock();
         let mut core = self.lock();
-        let handles = core.handles.map(|handles| u32::from(handles > 0));
+        let handles = core.gone.map(|gone| u32::from(!gone));
         let Location::Local(chan) = &mut core.location else {
             drop((core, exports));
             return self.export(node, side);
@@ -198,21 +190,17 @@ impl<T> Shared<T> {
         // First of all, for its values may hold channels that hold a handle to this one.
         let [senders, receivers] = handles;
         node.push(Frame::Export { channel, capacity, senders, receivers });
-        chan.withdraw_offers();
-        let packing = AssertUnwindSafe(|| Packed::of(chan, node));
+        let packing = AssertUnwindSafe(|| pack(chan, node));
         let packed = catch_unwind(packing);
         drop(done);
         let packed = match packed {
             Ok(Ok(packed)) => packed,
             failed => {
-                // The channel stays, as it was: its offers are made again.
-                let mut wakes = Wakes::default();
-                chan.rematch(&mut wakes.note());
+                // The channel stays, as it was.
                 for (side, arrivals) in [(Side::Send, senders), (Side::Receive, receivers)] {
                     node.push(Frame::Detach { channel, side, arrivals });
                 }
                 drop((core, exports));
-                wakes.wake();
                 return match failed {
                     Ok(packed) => Err(packed.err().unwrap_or(Stranded::Unsendable)),
                     Err(panic) => resume_unwind(panic),
@@ -221,9 +209,11 @@ impl<T> Shared<T> {
         };
         let erased: Arc<dyn Any + Send + Sync> = self.clone();
         node.remember(channel, Arc::downgrade(&erased));
-        let values = leave(&mut core, packed, channel, node);
+        let mut wakes = Wakes::default();
+        let values = leave(&mut core, packed, channel, node, &mut wakes);
         LEFT.with_borrow_mut(|left| left.push(Box::new(values)));
         drop(core);
+        wakes.wake();
         // Values may hold handles of channels whose locks an outer export on this thread holds.
         if EXPORTING.with_borrow(Vec::is_empty) {
             drop(LEFT.take());
@@ -240,13 +230,13 @@ impl<T> Shared<T> {
         let Passage { channel, side, capacity } = passage;
         let make = || {
             let location = Location::Relayed(Relayed::new(channel, node.clone()));
-            let core = Mutex::new(Core { location, handles: [0; 2] });
-            Arc::new(Self { core, capacity: capacity as usize }) as Arc<_>
+            Self::new(location, capacity as usize, 0) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
         let Ok(shared) = found.downcast::<Self>() else { return Err(Stranded::OtherType) };
         let mut core = shared.lock();
-        core.handles[side as usize] += 1;
+        shared.handles[side as usize].fetch_add(1, Ordering::AcqRel);
+        core.gone[side as usize] = false;
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
         }
@@ -255,49 +245,73 @@ impl<T> Shared<T> {
     }
 }
 
-/// A channel's contents, encoded for the coordinator. Made before anything changes, so that a value
-/// that cannot be encoded leaves the channel as it was.
-struct Packed<T> {
-    sent: Vec<crate::wire::Parcel>,
-    sends: Vec<crate::wire::Parcel>,
-    of: PhantomData<T>,
+/// A channel's values, encoded for the coordinator. Made before anything changes, so that a value
+/// that cannot be encoded leaves the channel as it was. The value of a case of a select is not sent
+/// yet: the select will see to it.
+fn pack<T: Message>(chan: &Chan<T, Waiting>, node: &Arc<Node>) -> Result<Packed, Stranded> {
+    let mut packed = Packed::default();
+    for (value, waiter) in chan.contents() {
+        let list = match waiter {
+            None => &mut packed.sent,
+            Some(Waiting::Task(_)) => &mut packed.sends,
+            Some(Waiting::Case(..)) => continue,
+        };
+        list.push(transfer::pack(node, value).map_err(|_| Stranded::Unsendable)?);
+    }
+    Ok(packed)
 }
 
-impl<T: Message> Packed<T> {
-    fn of(chan: &Chan<T, Waker>, node: &Arc<Node>) -> Result<Self, Stranded> {
-        let pack = |value| transfer::pack(node, value).map_err(|_| Stranded::Unsendable);
-        let (sends, sent) = chan.values().partition::<Vec<_>, _>(|(_, waiting)| *waiting);
-        let sent = sent.into_iter().map(|(value, _)| pack(value)).collect::<Result<_, _>>()?;
-        let sends = sends.into_iter().map(|(value, _)| pack(value)).collect::<Result<_, _>>()?;
-        Ok(Self { sent, sends, of: PhantomData })
-    }
+#[derive(Default)]
+struct Packed {
+    sent: Vec<Parcel>,
+    sends: Vec<Parcel>,
 }
 
 /// Says to the coordinator what the channel is, and takes it apart. The values come out, to be
 /// dropped without the lock.
 fn leave<T: Message>(
     core: &mut Core<T>,
-    packed: Packed<T>,
+    packed: Packed,
     channel: ChannelId,
     node: &Arc<Node>,
+    wakes: &mut Wakes,
 ) -> Vec<T> {
     let mut relayed = Relayed::new(channel, node.clone());
-    relayed.arrivals = core.handles.map(|handles| u32::from(handles > 0));
+    relayed.arrivals = core.gone.map(|gone| u32::from(!gone));
     let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
     let moved = &mut relayed.moved;
-    moved.refused = chan.take_all_refused();
+    moved.unsent = chan.take_all_refused();
     moved.end = chan.ended().cloned();
     let parts = chan.dismantle();
     for parcel in packed.sent {
         node.push(Frame::Restore { channel, parcel });
     }
-    for ((place, value, waker), parcel) in parts.sends.into_iter().zip(packed.sends) {
-        let operation = node.begin(waker, |operation| Frame::Send { channel, operation, parcel });
-        moved.sends.insert(place, (operation, value));
+    let mut parcels = packed.sends.into_iter();
+    for (place, value, waiter) in parts.sends {
+        match waiter {
+            Waiting::Task(waker) => {
+                let parcel = parcels.next().expect("each was packed");
+                let send = |operation| Frame::Send { channel, operation, parcel };
+                moved.sends.insert(place, (node.begin(waker, send), value));
+            }
+            case @ Waiting::Case(..) => {
+                moved.unsent.insert(place, value);
+                stir(case, wakes);
+            }
+        }
     }
-    for (place, waker) in parts.receives {
-        let operation = node.begin(waker, |operation| Frame::Receive { channel, operation });
-        moved.receives.insert(place, operation);
+    for (place, waiter) in parts.receives {
+        let waker = match waiter {
+            Some(case @ Waiting::Case(..)) => {
+                stir(case, wakes);
+                continue;
+            }
+            Some(Waiting::Task(waker)) => waker,
+            // It was woken already, and will say where it wants to be woken again.
+            None => Waker::noop().clone(),
+        };
+        let receive = |operation| Frame::Receive { channel, operation };
+        moved.receives.insert(place, node.begin(waker, receive));
     }
     if moved.end.is_some() {
         node.push(Frame::Close { channel, operation: OperationId(0) });
@@ -306,37 +320,13 @@ fn leave<T: Message>(
     parts.sent
 }
 
-impl<T> Core<T> {
-    /// Where a parked send stands, wherever its channel is now.
-    pub(crate) fn send_status(&mut self, place: Place, waker: &Waker) -> Stand<T> {
-        match &mut self.location {
-            Location::Local(chan) => match chan.send_status(place) {
-                SendStatus::Sent => Stand::Sent,
-                SendStatus::Refused(value) => Stand::Refused(value, End::Closed),
-                SendStatus::Waiting => {
-                    chan.rewait_send(place, waker.clone());
-                    Stand::Waiting
-                }
-            },
-            Location::Relayed(Relayed { moved, node, .. }) => {
-                if let Some(value) = moved.refused.remove(&place) {
-                    return Stand::Refused(value, moved.end.clone().unwrap_or(End::Closed));
-                }
-                match moved.sends.remove(&place) {
-                    None => Stand::Sent,
-                    Some((operation, value)) => Stand::Moved(node.clone(), operation, value),
-                }
-            }
-        }
+/// A select with a case here starts anew, unless it has ended.
+fn stir(case: Waiting, wakes: &mut Wakes) {
+    if let Waiting::Case(claim, _) = &case
+        && claim.stir()
+    {
+        wakes.add(case);
     }
-}
-
-/// Where a parked send stands.
-pub(crate) enum Stand<T> {
-    Waiting,
-    Sent,
-    Refused(T, End),
-    Moved(Arc<Node>, OperationId, T),
 }
 
 /// Takes the innermost channel off [`EXPORTING`], also when a user's `Serialize` panics.

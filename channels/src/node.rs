@@ -58,6 +58,9 @@ pub(crate) enum Conclusion {
     Offered(Parcel),
     Ended(End),
     Closed { first: bool },
+    Full,
+    Empty,
+    Measured(u64),
     Inspected(Stats),
 }
 
@@ -110,6 +113,11 @@ impl Node {
             Frame::Closed { operation, first } => {
                 self.conclude(operation, Conclusion::Closed { first: first == 1 });
             }
+            Frame::Full { operation } => self.conclude(operation, Conclusion::Full),
+            Frame::Empty { operation } => self.conclude(operation, Conclusion::Empty),
+            Frame::Measured { operation, length } => {
+                self.conclude(operation, Conclusion::Measured(length));
+            }
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
@@ -155,17 +163,28 @@ impl Node {
     ///
     /// Nothing is lost but the answer.
     pub async fn inspect(&self) -> Option<Stats> {
-        let mut asked = Asked { node: self, operation: None };
-        let answer = poll_fn(|context| {
-            let ask = |operation| Frame::Inspect { operation };
-            let waker = context.waker();
-            let begin = || self.begin(waker.clone(), ask);
-            self.poll(*asked.operation.get_or_insert_with(begin), waker)
-        });
-        match answer.await {
+        match self.ask(|operation| Frame::Inspect { operation }).await {
             Conclusion::Inspected(stats) => Some(stats),
             _ => None,
         }
+    }
+
+    /// How many values a channel holds that is at home at the coordinator; none if it is lost.
+    pub(crate) async fn measure(&self, channel: ChannelId) -> usize {
+        match self.ask(|operation| Frame::Measure { channel, operation }).await {
+            Conclusion::Measured(length) => length as usize,
+            _ => 0,
+        }
+    }
+
+    async fn ask(&self, ask: impl Fn(OperationId) -> Frame) -> Conclusion {
+        let mut asked = Asked { node: self, operation: None };
+        let answer = poll_fn(|context| {
+            let waker = context.waker();
+            let begin = || self.begin(waker.clone(), &ask);
+            self.poll(*asked.operation.get_or_insert_with(begin), waker)
+        });
+        answer.await
     }
 
     /// Starts an operation: allots its name, and sends the frame that says so.
@@ -202,6 +221,19 @@ impl Node {
                 state.operations.insert(operation, Operation::Waiting(waker.clone()));
                 Poll::Pending
             }
+        }
+    }
+
+    /// Whether an operation has its answer, or never will; if not, it will wake this waker.
+    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        let is_lost = state.lost.is_some();
+        match state.operations.get_mut(&operation) {
+            Some(Operation::Waiting(known)) if !is_lost => {
+                known.clone_from(waker);
+                false
+            }
+            _ => true,
         }
     }
 

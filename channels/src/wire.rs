@@ -23,7 +23,7 @@ pub use batch::{BatchWriter, Envelope, read_batch};
 pub use value::{Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats};
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The payload of one message, result or argument list, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Handles in one message.
@@ -184,6 +184,29 @@ frames! {
         /// How many arrivals of such handles (in messages, arguments or by export) it gives back.
         arrivals: u32,
     }
+    /// Node: a send that does not wait for room. Answered by `Sent`, `Full` or `Refused`.
+    19 TrySend {
+        /// The channel.
+        channel: ChannelId,
+        /// The sender's name for it.
+        operation: OperationId,
+        /// The value.
+        parcel: Parcel,
+    }
+    /// Node: a receive that does not wait. Answered by `Offer`, `Empty` or `Ended`.
+    8 TryReceive {
+        /// The channel.
+        channel: ChannelId,
+        /// The receiver's name for it.
+        operation: OperationId,
+    }
+    /// Node: how many values does the channel hold? Answered by `Measured`.
+    9 Measure {
+        /// The channel.
+        channel: ChannelId,
+        /// The sender's name for the question.
+        operation: OperationId,
+    }
 
     /// Coordinator: the send returns Ok.
     20 Sent {
@@ -217,6 +240,23 @@ frames! {
         operation: OperationId,
         /// 1 if this close ended the channel, 0 if it had ended before.
         first: u32,
+    }
+    /// Coordinator: there was no room for a `TrySend`, and no receive that waited and took it.
+    25 Full {
+        /// The send.
+        operation: OperationId,
+    }
+    /// Coordinator: nothing was there for a `TryReceive`.
+    26 Empty {
+        /// The receive.
+        operation: OperationId,
+    }
+    /// Coordinator: how many values the channel held when the question came.
+    27 Measured {
+        /// The question.
+        operation: OperationId,
+        /// The answer.
+        length: u64,
     }
 
     /// Node: run a task somewhere.

@@ -276,6 +276,15 @@ impl Coordinator {
             Frame::Send { channel, operation, parcel } => {
                 relay.send(session, channel, operation, parcel, commands)
             }
+            Frame::TrySend { channel, operation, parcel } => {
+                relay.try_send(session, channel, operation, parcel, commands)
+            }
+            Frame::TryReceive { channel, operation } => {
+                relay.try_receive(session, channel, operation, commands)
+            }
+            Frame::Measure { channel, operation } => {
+                relay.measure(session, channel, operation, commands)
+            }
             Frame::CancelSend { channel, operation } => {
                 relay.cancel_send((session, operation), channel, commands);
                 Ok(())

@@ -11,12 +11,14 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use channels::chan::{Chan, Effect, Sent, Turn};
+use channels::chan::{self, Chan, Effect, Sent, Turn};
 use channels::id::{ChannelId, OperationId, SessionId};
 use channels::line::Place;
 use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Passage, Side};
 
 use crate::Command;
+
+mod tries;
 
 /// All channels at home here.
 #[derive(Debug, Default)]
@@ -60,12 +62,18 @@ struct Home {
     exporter: Option<SessionId>,
     /// Operations that wait, or whose offer is out.
     parked: BTreeMap<(SessionId, OperationId), Place>,
+    /// Sends among them that do not wait: their value is on offer, and they end with it.
+    tries: Vec<(SessionId, OperationId)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiter {
     session: SessionId,
     operation: OperationId,
+}
+
+impl chan::Waiter for Waiter {
+    const TAKES: bool = false;
 }
 
 /// Why a handle is gone.
@@ -111,6 +119,7 @@ impl Relay {
             handles,
             exporter: Some(session),
             parked: BTreeMap::new(),
+            tries: Vec::new(),
         };
         self.homes.insert(channel, home);
         Ok(())
@@ -158,7 +167,7 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.exporter != Some(session) || home.chan.len() >= home.chan.capacity() {
+        if home.exporter != Some(session) {
             return Err(Violation::Unexpected("Restore"));
         }
         self.hold(session, &parcel.passages)?;
@@ -472,6 +481,7 @@ impl Relay {
         if self.effects.capacity() < effects.capacity() {
             self.effects = effects;
         }
+        self.end_tries(channel, commands);
     }
 }
 

@@ -6,26 +6,31 @@ use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use runtime::Place;
 
-use crate::picture::Bounds;
-use crate::pipeline::Job;
-use crate::store::Location;
+use super::picture::Bounds;
+use super::pipeline::Job;
+use super::scratch::Scratch;
+use super::store::Location;
 
 /// Photographs of our own, if none are given.
 const PHOTOGRAPHS: usize = 24;
+/// The folder below the output that they are in.
+pub(crate) const ORIGINALS: &str = "originals";
 
 /// Makes thumbnails of photographs on several workers.
 ///
 /// Without --input or --s3 it makes photographs of its own first (12 megapixels, about 3 MB each).
 ///
-/// Exit status: 0 every photo has a thumbnail; 1 some failed, each with its reason; 2 the flags are
-/// wrong; 70 the job could not run at all.
+/// Exit status: 0 every photo has a thumbnail; 1 some failed, each with its reason, or there is no
+/// gallery; 2 the flags are wrong; 70 the job could not run at all, as where the photos cannot be
+/// listed.
 #[derive(Debug, Parser)]
 #[command(name = "thumbnails")]
 pub(crate) struct Flags {
     /// A folder of photos: JPEG, PNG or WebP
     #[arg(long, value_name = "DIR", conflicts_with = "s3")]
     input: Option<PathBuf>,
-    /// Where thumbnails go (and photographs of our own): a folder [default: a temporary one]
+    /// Where thumbnails go, and photographs of our own: a folder [default: a new temporary one,
+    /// from which the photographs are removed at the end]
     #[arg(long, value_name = "DIR", conflicts_with = "s3")]
     output: Option<PathBuf>,
     /// Photos below BUCKET/PREFIX/originals, thumbnails below BUCKET/PREFIX/thumbnails
@@ -52,7 +57,7 @@ pub(crate) struct Flags {
     /// The size of photographs of our own [default: various of about 12 megapixels]
     #[arg(long, value_name = "WxH", conflicts_with = "input")]
     pub(crate) photo_size: Option<Bounds>,
-    /// Writes all thumbnails onto one sheet, a PNG file
+    /// Writes the thumbnails (at most 400) onto one sheet, a PNG file
     #[arg(long, value_name = "FILE")]
     pub(crate) gallery: Option<PathBuf>,
     /// Prints the report as JSON
@@ -87,13 +92,21 @@ impl Flags {
         self.generate || (self.input.is_none() && self.s3.is_none())
     }
 
-    /// What is to be done.
-    pub(crate) fn job(&self) -> anyhow::Result<Job> {
+    /// A folder for the output, if none is named.
+    pub(crate) fn scratch(&self) -> anyhow::Result<Option<Scratch>> {
+        if self.output.is_some() || self.s3.is_some() {
+            return Ok(None);
+        }
+        Scratch::new().map(Some).context("no temporary folder can be made: name one with --output")
+    }
+
+    /// What is to be done. Output goes to `scratch` if there is one.
+    pub(crate) fn job(&self, scratch: Option<&Scratch>) -> anyhow::Result<Job> {
         let own = if self.makes_photographs() { PHOTOGRAPHS } else { usize::MAX };
         let count = self.count.unwrap_or(own);
         let (source, target) = match &self.s3 {
             Some(s3) => self.in_s3(s3)?,
-            None => self.in_folders()?,
+            None => self.in_folders(scratch)?,
         };
         Ok(Job { source, target, bounds: self.size, count })
     }
@@ -103,13 +116,13 @@ impl Flags {
             let place = format!("{}/{part}", s3.trim_end_matches('/'));
             Location::s3(&place, self.endpoint.as_deref()).context("--s3")
         };
-        Ok((below("originals")?, below("thumbnails")?))
+        Ok((below(ORIGINALS)?, below("thumbnails")?))
     }
 
-    fn in_folders(&self) -> anyhow::Result<(Location, Location)> {
-        let temporary = || std::env::temp_dir().join("farspawn-thumbnails");
-        let output = self.output.clone().unwrap_or_else(temporary);
-        let originals = self.input.clone().unwrap_or_else(|| output.join("originals"));
+    fn in_folders(&self, scratch: Option<&Scratch>) -> anyhow::Result<(Location, Location)> {
+        let output = scratch.map(Scratch::path).or(self.output.as_deref());
+        let output = output.context("--output is missing")?;
+        let originals = self.input.clone().unwrap_or_else(|| output.join(ORIGINALS));
         let thumbnails = output.join("thumbnails");
         std::fs::create_dir_all(&thumbnails)
             .with_context(|| format!("--output: {} cannot be made", thumbnails.display()))?;

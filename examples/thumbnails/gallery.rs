@@ -1,5 +1,6 @@
 //! A contact sheet: all thumbnails of a run on one PNG, so that one look tells whether they are
-//! right. A picture that failed is a red cross, and what does not fit is counted in the last cell.
+//! right. A picture that failed is a red cross, and what does not fit is counted in the last cell:
+//! any number of thumbnails has a sheet.
 
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
@@ -9,9 +10,6 @@ use super::picture::{Bounds, Limits, PictureError, Pixels, decode, resize};
 
 /// The most cells a sheet has.
 pub(crate) const CELLS_MAX: usize = 400;
-/// The most columns a sheet has; more than this no screen shows.
-pub(crate) const COLUMNS_MAX: usize = 40;
-
 /// The largest side of a cell; larger thumbnails are reduced, so that the pixels of a full
 /// sheet stay below 90 MB.
 pub(crate) const CELL_EDGE_MAX: u32 = 256;
@@ -27,36 +25,35 @@ const INK: [u8; 3] = [226, 226, 226];
 pub(crate) enum SheetError {
     #[error("a contact sheet needs at least one thumbnail")]
     Empty,
-    #[error("a contact sheet has 1 to {COLUMNS_MAX} columns, not {0}")]
-    Columns(usize),
     #[error("thumbnail {index} cannot be shown: {error}")]
     Thumbnail { index: usize, error: PictureError },
     #[error("the contact sheet could not be written")]
     Writing(#[from] image::ImageError),
 }
 
-/// Draws the thumbnails (JPEG files; `None` for one that failed) in rows of `columns`, each centred
-/// in a cell that is as large as `cell`, up to [`CELL_EDGE_MAX`].
+/// How many of so many thumbnails a sheet shows. Those above it are counted in its last cell.
+pub(crate) fn shown_of(thumbnails: usize) -> usize {
+    if thumbnails > CELLS_MAX { CELLS_MAX - 1 } else { thumbnails }
+}
+
+/// Draws the thumbnails (JPEG files; `None` for one that failed) in about as many rows as columns,
+/// each centred in a cell that is as large as `cell`, up to [`CELL_EDGE_MAX`]. Those that it does
+/// not show are not looked at.
 pub(crate) fn contact_sheet(
     thumbnails: &[Option<Vec<u8>>],
-    columns: usize,
     cell: Bounds,
 ) -> Result<Vec<u8>, SheetError> {
     if thumbnails.is_empty() {
         return Err(SheetError::Empty);
     }
-    if !(1..=COLUMNS_MAX).contains(&columns) {
-        return Err(SheetError::Columns(columns));
-    }
     let cell = cell.at_most(CELL_EDGE_MAX);
-    let shown = thumbnails.len().min(CELLS_MAX);
-    let mut sheet = Sheet::new(shown, columns.min(shown), cell);
-    let hidden = thumbnails.len() - shown;
-    for (index, thumbnail) in thumbnails[..shown].iter().enumerate() {
+    let cells = thumbnails.len().min(CELLS_MAX);
+    let mut sheet = Sheet::new(cells, cell);
+    let hidden = thumbnails.len() - shown_of(thumbnails.len());
+    for (index, thumbnail) in thumbnails[..cells].iter().enumerate() {
         let corner = sheet.open_cell(index);
-        if hidden > 0 && index + 1 == shown {
-            // The picture that this cell would have held is one more that is not shown.
-            sheet.write_count(corner, hidden + 1);
+        if hidden > 0 && index + 1 == cells {
+            sheet.write_count(corner, hidden);
         } else if let Some(jpeg) = thumbnail {
             let picture =
                 small(jpeg, cell).map_err(|error| SheetError::Thumbnail { index, error })?;
@@ -84,7 +81,8 @@ struct Sheet {
 type Place = (u32, u32);
 
 impl Sheet {
-    fn new(cells: usize, columns: usize, cell: Bounds) -> Self {
+    fn new(cells: usize, cell: Bounds) -> Self {
+        let columns = (1..).find(|columns| columns * columns >= cells).unwrap_or(cells);
         let side = |count: usize, cell: u32| {
             MARGIN + u32::try_from(count).unwrap_or(u32::MAX) * (cell + MARGIN)
         };
@@ -204,7 +202,7 @@ mod tests {
     #[test]
     fn thumbnails_are_centred_and_failures_crossed_out() {
         let wide = encode(&specimen::quadrants(40, 20)).expect("a sound picture");
-        let png = contact_sheet(&[Some(wide), None, None], 2, cell(40)).expect("a sheet");
+        let png = contact_sheet(&[Some(wide), None, None], cell(40)).expect("a sheet");
         let sheet = read(&png);
         assert_eq!((sheet.width(), sheet.height()), (2 * 48 + 8, 2 * 48 + 8));
         assert_eq!(at(&sheet, 2, 2), GROUND);
@@ -218,7 +216,7 @@ mod tests {
     #[test]
     fn more_than_fit_are_counted() {
         let many = vec![None; CELLS_MAX + 25];
-        let sheet = read(&contact_sheet(&many, 20, cell(30)).expect("a sheet"));
+        let sheet = read(&contact_sheet(&many, cell(30)).expect("a sheet"));
         assert_eq!((sheet.width(), sheet.height()), (20 * 38 + 8, 20 * 38 + 8));
         let last = 8 + 19 * 38;
         let place = (last..last + 30).flat_map(|row| (last..last + 30).map(move |at| (at, row)));
@@ -227,11 +225,20 @@ mod tests {
     }
 
     #[test]
+    fn any_number_has_a_sheet() {
+        for number in [1, 2, 3, 17, CELLS_MAX - 1, CELLS_MAX, CELLS_MAX + 1, 1601, 100_000] {
+            let sheet = read(&contact_sheet(&vec![None; number], cell(1)).expect("a sheet"));
+            let cells = (sheet.width() - MARGIN) / 9 * ((sheet.height() - MARGIN) / 9);
+            assert!(cells as usize >= number.min(CELLS_MAX), "{number} on {cells} cells");
+        }
+        assert_eq!([0, 1, 400, 401, 1601].map(shown_of), [0, 1, 400, 399, 399]);
+    }
+
+    #[test]
     fn requests_without_a_sheet_are_refused() {
-        assert!(matches!(contact_sheet(&[], 3, cell(9)), Err(SheetError::Empty)));
-        assert!(matches!(contact_sheet(&[None], 0, cell(9)), Err(SheetError::Columns(0))));
+        assert!(matches!(contact_sheet(&[], cell(9)), Err(SheetError::Empty)));
         let text = Some(b"no picture".to_vec());
-        let refused = contact_sheet(&[None, text], 3, cell(9)).expect_err("text is no thumbnail");
+        let refused = contact_sheet(&[None, text], cell(9)).expect_err("text is no thumbnail");
         assert!(refused.to_string().starts_with("thumbnail 1 cannot be shown: not a picture"));
     }
 
@@ -239,6 +246,6 @@ mod tests {
     fn the_smallest_cells_work() {
         let mut thumbnails = vec![None; CELLS_MAX + 2];
         thumbnails[0] = encode(&specimen::quadrants(5, 3)).ok();
-        assert!(contact_sheet(&thumbnails, COLUMNS_MAX, cell(1)).is_ok());
+        assert!(contact_sheet(&thumbnails, cell(1)).is_ok());
     }
 }

@@ -7,19 +7,24 @@
 //!
 //! - `pipeline`: the three kinds of task, and the client's part. Start here.
 //! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
+//!   `failures`: by their reasons. `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
-//!   sheet. `store`: a folder, or S3.
+//!   sheet. `store`: a folder, or S3. `scratch`: a folder for the output, if none is named.
 
+mod failures;
 mod flags;
 mod gallery;
 mod photograph;
 mod picture;
 mod pipeline;
+mod plain;
 mod progress;
 mod report;
+mod scratch;
 mod store;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -35,36 +40,35 @@ use flags::Flags;
 use photograph::{Shot, photograph};
 use picture::Bounds;
 use pipeline::{Job, Row};
+use plain::{plain, plain_json};
 use report::Report;
 use store::Location;
 
-/// Some photo has no thumbnail.
+/// Some photo has no thumbnail, or the gallery could not be made.
 const EXIT_INCOMPLETE: u8 = 1;
 /// The job could not run at all.
 const EXIT_UNAVAILABLE: u8 = 70;
+/// The largest thumbnail that the gallery reads, in bytes.
+const THUMBNAIL_BYTES_MAX: u64 = 16 << 20;
 
-fn main() -> ExitCode {
-    let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
+pub(crate) fn main() -> ExitCode {
+    let logs = tracing_subscriber::fmt().with_writer(io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     runtime::serve_if_worker();
     let flags = Flags::parse();
-    match run(&flags) {
-        Ok(report) => {
-            if flags.json {
-                println!("{}", serde_json::to_string_pretty(&report).expect("it is plain data"));
-            } else {
-                print!("{report}");
-            }
-            ExitCode::from(if report.is_complete() { 0 } else { EXIT_INCOMPLETE })
-        }
-        Err(error) => {
-            eprintln!("thumbnails: {error:#}");
-            ExitCode::from(EXIT_UNAVAILABLE)
-        }
-    }
+    ExitCode::from(run(&flags).unwrap_or_else(|error| {
+        tell(&format!("{error:#}"));
+        EXIT_UNAVAILABLE
+    }))
 }
 
-fn run(flags: &Flags) -> anyhow::Result<Report> {
+/// Says something beside the report. It may have names in it.
+fn tell(text: &str) {
+    eprintln!("thumbnails: {}", plain(text));
+}
+
+/// Does what the flags say. The exit status says how far it came; an error means nowhere.
+fn run(flags: &Flags) -> anyhow::Result<u8> {
     let mut builder = Runtime::builder();
     if let Some(workers) = flags.workers {
         builder = builder.workers(workers);
@@ -76,22 +80,49 @@ fn run(flags: &Flags) -> anyhow::Result<Report> {
     let threads = builder.worker_threads();
     let runtime = builder.build()?;
     runtime.block_on(async {
-        let job = flags.job()?;
+        let scratch = flags.scratch()?;
+        let job = flags.job(scratch.as_ref())?;
+        if let Some(scratch) = &scratch {
+            // Now, for who ends the program before it can say what it leaves.
+            tell(&format!("all that is made is in {}", scratch.path().display()));
+        }
         if flags.makes_photographs() {
             let made = take_photographs(&job.source, job.count, flags.photo_size).await;
             made.context("the photographs to work on cannot be made")?;
         }
-        let done = thumbnails(&job, threads).await?;
-        if !flags.json {
-            eprintln!("thumbnails are in {}", job.target);
+        let (report, rows) = thumbnails(&job, threads).await?;
+        let mut complete = report.is_complete();
+        // Before the gallery: it may fail, and the work is done.
+        if let Err(error) = print(&report, flags) {
+            tell(&format!("the report cannot be written: {error}"));
+            complete = false;
         }
-        if let Some(file) = &flags.gallery {
-            let sheet = sheet(&job, &done.1).await.context("the gallery cannot be made")?;
-            std::fs::write(file, sheet)
-                .with_context(|| format!("the gallery {} cannot be written", file.display()))?;
+        tell(&format!("the thumbnails are in {}", job.target));
+        if let Some(file) = &flags.gallery
+            && let Err(error) = hang(file, &job, &rows).await
+        {
+            tell(&format!("there is no gallery {}: {error:#}", file.display()));
+            complete = false;
         }
-        Ok(done.0)
+        if let Some(scratch) = scratch
+            && let Err(error) = scratch.leave()
+        {
+            tell(&format!("the photographs beside the thumbnails cannot be removed: {error}"));
+        }
+        Ok(if complete { 0 } else { EXIT_INCOMPLETE })
     })
+}
+
+/// Prints the report. Whoever reads it may have gone, as `head` does.
+fn print(report: &Report, flags: &Flags) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if flags.json {
+        let json = serde_json::to_string_pretty(report)?;
+        writeln!(out, "{}", plain_json(&json))?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    out.flush()
 }
 
 /// The job itself, with a bar while it runs. The rows come beside the report, for the gallery.
@@ -99,11 +130,12 @@ async fn thumbnails(job: &Job, threads: usize) -> anyhow::Result<(Report, Vec<Ro
     let before = runtime::stats().await.context("the coordinator is lost")?;
     let started = Instant::now();
     let (progress_in, progress) = channel(16);
-    let showing = progress::show(job.count, progress, std::io::stderr().is_terminal());
+    let showing = progress::show(job.count, progress, io::stderr().is_terminal());
     let (rows, ()) = futures::join!(pipeline::run(job, progress_in), showing);
+    let rows = rows.map_err(anyhow::Error::msg).context("no photo could be looked at")?;
     let elapsed = started.elapsed();
     let after = runtime::stats().await.context("the coordinator is lost")?;
-    Ok((Report::new(&rows, elapsed, threads, &before, &after), rows))
+    Ok((Report::new(job, &rows, elapsed, threads, &before, &after), rows))
 }
 
 /// Makes photographs of our own in the store, unless they are there already.
@@ -147,16 +179,19 @@ fn photograph_key(seed: u64, size: Option<Bounds>) -> String {
     }
 }
 
-/// All thumbnails on one sheet, as PNG; those that failed are marked.
-async fn sheet(job: &Job, rows: &[Row]) -> anyhow::Result<Vec<u8>> {
+/// Writes the gallery: thumbnails on one sheet, as PNG; those that failed are marked.
+async fn hang(file: &Path, job: &Job, rows: &[Row]) -> anyhow::Result<()> {
     let store = job.target.open().await?;
-    let mut cells = Vec::new();
-    for row in rows {
-        cells.push(match &row.made {
-            Err(_) => None,
-            Ok(made) => Some(store.get(&made.key, 1 << 24).await?.to_vec()),
-        });
+    let shown = gallery::shown_of(rows.len());
+    let mut cells = vec![None; rows.len()];
+    for (cell, row) in cells[..shown].iter_mut().zip(rows) {
+        if let Ok(made) = &row.made {
+            *cell = Some(store.get(&made.key, THUMBNAIL_BYTES_MAX).await?.to_vec());
+        }
     }
-    let columns = (cells.len() as f64).sqrt().ceil().max(1.0) as usize;
-    Ok(gallery::contact_sheet(&cells, columns, job.bounds)?)
+    std::fs::write(file, gallery::contact_sheet(&cells, job.bounds)?)?;
+    if shown < rows.len() {
+        tell(&format!("the gallery shows the first {shown} of {}", rows.len()));
+    }
+    Ok(())
 }

@@ -19,8 +19,8 @@ use runtime::{JoinError, Receiver, Sender, channel, current_worker, spawn, task}
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::picture::{self, Bounds, Limits};
-use crate::store::{Location, Object};
+use super::picture::{self, Bounds, Limits};
+use super::store::{Location, Object};
 
 /// Keys that wait to be spawned, and rows that wait to be collected.
 const BUFFER: usize = 64;
@@ -71,13 +71,21 @@ pub(crate) struct Made {
 /// What a thumbnail task does, in order.
 pub(crate) const STAGES: [&str; 5] = ["download", "decode", "resize", "encode", "upload"];
 
-/// Lists the source: one key at a time, as fast as they are wanted.
+/// Lists the source: one key at a time, as fast as they are wanted. What it could not look at, such
+/// as a folder that may not be read, is a row at once.
 #[task(retry = 2)]
-pub(crate) async fn list(job: Job, keys: Sender<String>) -> Result<(), String> {
+pub(crate) async fn list(job: Job, keys: Sender<String>, rows: Sender<Row>) -> Result<(), String> {
     let store = job.source.open().await.map_err(|error| error.to_string())?;
     let objects = store.list(job.count).await.map_err(|error| error.to_string())?;
-    for Object { key, .. } in objects {
-        if keys.send(key).await.is_err() {
+    for Object { key, bytes } in objects {
+        let sent = match bytes {
+            Ok(_) => keys.send(key).await.is_ok(),
+            Err(error) => {
+                let made = Err(error.to_string());
+                rows.send(Row { key, worker: None, made }).await.is_ok()
+            }
+        };
+        if !sent {
             break;
         }
     }
@@ -129,29 +137,36 @@ async fn make(key: &str, job: &Job) -> Result<Made, String> {
 }
 
 /// `a/b.png` -> `a/b.png.jpg`: no two photos share a thumbnail.
-fn thumbnail_key(key: &str) -> String {
+pub(crate) fn thumbnail_key(key: &str) -> String {
     format!("{key}.jpg")
 }
 
-/// Runs the job. Every key that was listed, and every failure to list, is one row.
-pub(crate) async fn run(job: &Job, progress: Sender<Row>) -> Vec<Row> {
+/// Runs the job. Every key that was listed is one row, and so is a listing that was lost on its
+/// way. An error says why nothing was listed at all, so that no photo could be looked at.
+pub(crate) async fn run(job: &Job, progress: Sender<Row>) -> Result<Vec<Row>, String> {
     let (keys_in, keys) = channel(BUFFER);
     let (rows_in, rows) = channel(BUFFER);
-    let listing = spawn(list(job.clone(), keys_in));
+    let listing = spawn(list(job.clone(), keys_in, rows_in.clone()));
     let collecting = collect(rows, progress);
     let conducting = async {
-        conduct(job, &keys, &rows_in).await;
+        let conducted = conduct(job, &keys, &rows_in).await;
         let listed = listing.await.unwrap_or_else(|lost| Err(lost.to_string()));
-        if let Err(reason) = listed {
-            fail(&rows_in, job.source.to_string(), reason).await;
-        }
+        let outcome = match listed {
+            Err(reason) if conducted > 0 => {
+                fail(&rows_in, job.source.to_string(), reason).await;
+                Ok(())
+            }
+            listed => listed,
+        };
         drop(rows_in); // the last sender: the rows are complete
+        outcome
     };
-    futures::join!(collecting.into_future(), conducting).0
+    let (rows, outcome) = futures::join!(collecting.into_future(), conducting);
+    outcome.map(|()| rows)
 }
 
-/// Spawns a task for each key, and makes sure that each has its row.
-async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) {
+/// Spawns a task for each key, and makes sure that each has its row. Returns how many there were.
+async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) -> usize {
     let mut seen = BTreeSet::new();
     let mut tasks = FuturesUnordered::new();
     let mut listing = true;
@@ -174,6 +189,7 @@ async fn conduct(job: &Job, keys: &Receiver<String>, rows: &Sender<Row>) {
             }
         }
     }
+    seen.len()
 }
 
 async fn fail(rows: &Sender<Row>, key: String, reason: String) {

@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use runtime::Receiver;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::pipeline::Row;
+use super::pipeline::Row;
 
 /// How often the coordinator is asked for its figures.
 const TICK: Duration = Duration::from_millis(200);

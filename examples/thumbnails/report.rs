@@ -7,7 +7,9 @@ use std::time::Duration;
 use runtime::Stats;
 use serde::Serialize;
 
-use crate::pipeline::{Made, Row, STAGES};
+use super::failures::Failures;
+use super::pipeline::{Job, Made, Row, STAGES};
+use super::store::Location;
 
 /// Table 1 of the paper: visible cores, memory in MB, and dollars a millisecond (x86, eu-west-3).
 const TABLE_1: [(u32, u32, f64); 5] = [
@@ -23,10 +25,13 @@ const DOLLARS_A_REQUEST: f64 = 0.20 / 1e6;
 /// The whole report.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
+    /// Where the thumbnails are.
+    target: Location,
     images: usize,
     failed: usize,
     seconds: f64,
     images_per_second: f64,
+    /// How many failed for each reason, in which `it` is the photo.
     failures: BTreeMap<String, usize>,
     stages: Vec<Stage>,
     tasks_per_worker: BTreeMap<u64, usize>,
@@ -73,6 +78,7 @@ struct Line {
 impl Report {
     /// `before` and `after` are the coordinator's figures around the job.
     pub(crate) fn new(
+        job: &Job,
         rows: &[Row],
         elapsed: Duration,
         threads: usize,
@@ -80,25 +86,23 @@ impl Report {
         after: &Stats,
     ) -> Self {
         let made: Vec<&Made> = rows.iter().filter_map(|row| row.made.as_ref().ok()).collect();
-        let mut failures = BTreeMap::new();
-        for reason in rows.iter().filter_map(|row| row.made.as_ref().err()) {
-            *failures.entry(reason.clone()).or_default() += 1;
-        }
+        let rows: Vec<Line> = rows.iter().map(Line::new).collect();
         let mut tasks_per_worker = BTreeMap::new();
         for worker in rows.iter().filter_map(|row| row.worker) {
             *tasks_per_worker.entry(worker).or_default() += 1;
         }
         Self {
+            target: job.target.clone(),
             images: made.len(),
             failed: rows.len() - made.len(),
             seconds: elapsed.as_secs_f64(),
             images_per_second: made.len() as f64 / elapsed.as_secs_f64().max(1e-9),
-            failures,
+            failures: failures(&rows).counts(),
             stages: stages(&made),
             tasks_per_worker,
             invocations: after.launches,
             cost: Cost::new(rows.len(), threads, before, after),
-            rows: rows.iter().map(Line::new).collect(),
+            rows,
         }
     }
 
@@ -140,6 +144,10 @@ impl Line {
             error: row.made.as_ref().err().cloned(),
         }
     }
+}
+
+fn failures(rows: &[Line]) -> Failures<'_> {
+    Failures::new(rows.iter().filter_map(|row| Some((row.key.as_str(), row.error.as_deref()?))))
 }
 
 fn stages(made: &[&Made]) -> Vec<Stage> {
@@ -190,15 +198,7 @@ impl fmt::Display for Report {
             writeln!(out, "  {what:<38}{dollars:>12.8}{:>16.2}", dollars * million)?;
         }
         if self.failed > 0 {
-            writeln!(out, "\nfailed:")?;
-        }
-        for Line { key, error, .. } in &self.rows {
-            if let Some(error) = error {
-                writeln!(out, "  {key}: {error}")?;
-            }
-        }
-        for (reason, count) in self.failures.iter().filter(|(_, count)| **count > 1) {
-            writeln!(out, "  {count} times: {reason}")?;
+            write!(out, "\nfailed:\n{}", failures(&self.rows))?;
         }
         Ok(())
     }

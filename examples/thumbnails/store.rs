@@ -44,12 +44,13 @@ pub(crate) enum Store {
 }
 
 /// One line of a listing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Object {
-    /// Its name below the location, with `/` between parts.
+    /// Its name below the location, with `/` between parts. A folder that could not be looked into
+    /// ends with `/`, as no object does.
     pub(crate) key: String,
-    /// Its size.
-    pub(crate) bytes: u64,
+    /// Its size, or why it could not be looked at.
+    pub(crate) bytes: Result<u64, StoreError>,
 }
 
 impl Location {
@@ -98,7 +99,8 @@ impl Store {
         }
     }
 
-    /// The first `object_max` objects, in the order of their keys' bytes.
+    /// The first `object_max` objects, in the order of their keys' bytes. What cannot be looked at
+    /// is among them, with the reason; an error is that the location itself cannot be listed.
     ///
     /// Cancel safe.
     pub(crate) async fn list(&self, object_max: usize) -> Result<Vec<Object>, StoreError> {

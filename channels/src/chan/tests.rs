@@ -2,6 +2,11 @@
 
 use super::*;
 
+/// As at the coordinator.
+impl Waiter for char {
+    const TAKES: bool = false;
+}
+
 /// A channel whose waiters are letters, and what happened to them since somebody last looked.
 struct Bench {
     chan: Chan<u32, char>,
@@ -187,19 +192,6 @@ fn a_dead_senders_rendezvous_may_be_taken_but_does_not_come_back() {
     bench.fence('s');
     assert_eq!(bench.accept('r'), Some(2));
     assert_eq!(bench.chan.len(), 0);
-}
-
-#[test]
-fn a_retracted_send_leaves_its_receiver_waiting() {
-    let mut bench = Bench::new(0);
-    bench.park('r');
-    assert!(matches!(bench.send('s', 1), Sent::Parked(_)));
-    let back = bench.on('s', |chan, place, mut effect| chan.retract_send(place, &mut effect));
-    assert_eq!(back, Some(1));
-    assert_eq!(bench.accept('r'), None);
-    bench.happened();
-    assert!(matches!(bench.send('t', 2), Sent::Parked(_)));
-    assert_eq!(bench.happened(), [('r', Turn::Offered)]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ use super::{Decoded, stored_size};
 
 const QUALITY: f32 = 75.0;
 /// The reduced picture keeps this many times the thumbnail's size, for the filter to work on.
-const OVERSAMPLING: u32 = 2;
+pub(super) const OVERSAMPLING: u32 = 2;
 /// An allowance for libjpeg's tables and rows in progress; a row of 32,768 pixels took 2 MiB.
 const WORKING_BYTES: u64 = 4 << 20;
 

@@ -9,7 +9,8 @@
 //! * [`error`]: why an input was refused;
 //! * [`mod@format`]: which of the three formats the first bytes announce;
 //! * [`jpeg`], with [`jpeg_header`]: a JPEG read at the smallest scale that will do;
-//! * [`png`], [`webp`]: the formats that have to be read whole;
+//! * [`png`], with [`shrink`]: a PNG reduced while its rows are read;
+//! * [`webp`]: the format that has to be read whole;
 //! * [`pixels`]: what lies between the stages.
 //!
 //! A damaged picture is an error: a JPEG that ends before its end marker, or whose decoder had to
@@ -23,6 +24,7 @@ mod jpeg_header;
 pub(crate) mod limits;
 pub(crate) mod pixels;
 mod png;
+mod shrink;
 #[cfg(test)]
 pub(crate) mod specimen;
 mod webp;

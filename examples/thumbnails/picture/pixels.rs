@@ -59,33 +59,22 @@ pub(crate) enum Layout {
     Rgba,
 }
 
-/// Whether a sample is a byte or a native-endian pair of bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
-    Eight,
-    Sixteen,
-}
-
 /// Turns samples of any layout into RGB on a white ground. Layouts of three bytes a pixel or more
 /// are rewritten in place, so that a large picture is never in memory twice.
-pub(crate) fn on_white(mut samples: Vec<u8>, layout: Layout, depth: Depth) -> Vec<u8> {
-    let channels = match layout {
+pub(crate) fn on_white(mut samples: Vec<u8>, layout: Layout) -> Vec<u8> {
+    let stride = match layout {
         Layout::Grey => 1,
         Layout::GreyAlpha => 2,
-        Layout::Rgb => 3,
+        Layout::Rgb => return samples,
         Layout::Rgba => 4,
     };
-    let stride = channels * if depth == Depth::Eight { 1 } else { 2 };
-    if (layout, depth) == (Layout::Rgb, Depth::Eight) {
-        return samples;
-    }
     if stride < 3 {
         let pixels = samples.chunks_exact(stride);
-        return pixels.flat_map(|pixel| rgb_of(pixel, layout, depth)).collect();
+        return pixels.flat_map(|pixel| rgb_of(pixel, layout)).collect();
     }
     let count = samples.len() / stride;
     for index in 0..count {
-        let rgb = rgb_of(&samples[index * stride..][..stride], layout, depth);
+        let rgb = rgb_of(&samples[index * stride..][..stride], layout);
         samples[index * 3..][..3].copy_from_slice(&rgb);
     }
     samples.truncate(count * 3);
@@ -93,22 +82,13 @@ pub(crate) fn on_white(mut samples: Vec<u8>, layout: Layout, depth: Depth) -> Ve
 }
 
 #[inline]
-fn rgb_of(pixel: &[u8], layout: Layout, depth: Depth) -> [u8; 3] {
-    let sample = |index: usize| match depth {
-        Depth::Eight => pixel[index],
-        Depth::Sixteen => eight_bits(u16::from_ne_bytes([pixel[2 * index], pixel[2 * index + 1]])),
-    };
+fn rgb_of(pixel: &[u8], layout: Layout) -> [u8; 3] {
     match layout {
-        Layout::Grey => [sample(0); 3],
-        Layout::GreyAlpha => [over_white(sample(0), sample(1)); 3],
-        Layout::Rgb => [sample(0), sample(1), sample(2)],
-        Layout::Rgba => [0, 1, 2].map(|channel| over_white(sample(channel), sample(3))),
+        Layout::Grey => [pixel[0]; 3],
+        Layout::GreyAlpha => [over_white(pixel[0], pixel[1]); 3],
+        Layout::Rgb => [pixel[0], pixel[1], pixel[2]],
+        Layout::Rgba => [0, 1, 2].map(|channel| over_white(pixel[channel], pixel[3])),
     }
-}
-
-/// 65535 becomes 255, and every step between is rounded.
-fn eight_bits(sample: u16) -> u8 {
-    u8::try_from((u32::from(sample) + 128) / 257).unwrap_or(u8::MAX)
 }
 
 fn over_white(sample: u8, alpha: u8) -> u8 {
@@ -130,16 +110,7 @@ mod tests {
             (&[255, 0, 0, 128, 9, 9, 9, 0], Layout::Rgba, &[255, 127, 127, 255, 255, 255]),
         ];
         for (samples, layout, expected) in table {
-            assert_eq!(on_white(samples.to_vec(), layout, Depth::Eight), expected, "{layout:?}");
+            assert_eq!(on_white(samples.to_vec(), layout), expected, "{layout:?}");
         }
-    }
-
-    #[test]
-    fn sixteen_bits_are_rounded_to_eight() {
-        let samples: Vec<u8> =
-            [0_u16, 0xFFFF, 0x8080, 0xFFFF].iter().flat_map(|s| s.to_ne_bytes()).collect();
-        assert_eq!(on_white(samples.clone(), Layout::Rgba, Depth::Sixteen), [0, 255, 128]);
-        let grey = on_white(samples, Layout::Grey, Depth::Sixteen);
-        assert_eq!(grey, [0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 255, 255]);
     }
 }

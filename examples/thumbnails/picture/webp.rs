@@ -14,7 +14,7 @@ use super::bounds::Bounds;
 use super::error::PictureError;
 use super::format::Format;
 use super::limits::Limits;
-use super::pixels::{Depth, Layout, Pixels, on_white};
+use super::pixels::{Layout, Pixels, on_white};
 use super::{Decoded, stored_size};
 
 /// Output, planes or a second copy, and alpha, at most, as the decoder holds them.
@@ -49,7 +49,7 @@ pub(crate) fn decode(
     decoder.read_image(&mut samples).map_err(|error| refusal(&error))?;
     let (source_width, source_height) = stored_size(orientation, width, height);
     Ok(Decoded {
-        pixels: Pixels::new(width, height, on_white(samples, layout, Depth::Eight)),
+        pixels: Pixels::new(width, height, on_white(samples, layout)),
         eighths: 8,
         orientation,
         source_width,

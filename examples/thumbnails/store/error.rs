@@ -121,6 +121,8 @@ pub(super) enum Call<'a> {
     Get(&'a str),
     Put(&'a str),
     List,
+    /// The part of a listing that is about one file or folder.
+    Look(&'a str),
 }
 
 impl Call<'_> {
@@ -131,12 +133,13 @@ impl Call<'_> {
             Self::Get(key) => format!("read {key:?} from {location}"),
             Self::Put(key) => format!("write {key:?} to {location}"),
             Self::List => format!("list {location}"),
+            Self::Look(key) => format!("look at {key:?} in {location}"),
         }
     }
 
     pub(super) fn key(&self) -> Option<&str> {
         match self {
-            Self::Get(key) | Self::Put(key) => Some(key),
+            Self::Get(key) | Self::Put(key) | Self::Look(key) => Some(key),
             Self::Open | Self::List => None,
         }
     }

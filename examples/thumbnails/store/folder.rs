@@ -141,7 +141,8 @@ impl Folder {
         }
     }
 
-    /// Adds the objects below `folder` in the order of their keys, and stops at `object_max`.
+    /// Adds the objects below `folder` in the order of their keys, and stops at `object_max`. What
+    /// cannot be looked at below it is listed with the reason; only `folder` itself is an error.
     fn walk(
         &self,
         folder: &Path,
@@ -149,18 +150,23 @@ impl Folder {
         object_max: usize,
         objects: &mut Vec<Object>,
     ) -> io::Result<()> {
-        for entry in self.entries(folder)? {
+        for Entry { name, path, kind } in self.entries(folder)? {
             if objects.len() >= object_max {
                 break;
             }
-            let key = format!("{prefix}{}", entry.name);
-            match entry.bytes {
-                Some(bytes) => objects.push(Object { key, bytes }),
-                None => match self.walk(&entry.path, &key, object_max, objects) {
-                    // Deleted while we looked.
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    outcome => outcome?,
+            let key = format!("{prefix}{name}");
+            let bytes = match kind {
+                Kind::File(bytes) => Ok(bytes),
+                Kind::Folder => match self.walk(&path, &key, object_max, objects) {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
                 },
+                Kind::Unknown(error) => Err(error),
+            };
+            // Otherwise deleted while we looked.
+            if !matches!(&bytes, Err(error) if error.kind() == ErrorKind::NotFound) {
+                let bytes = bytes.map_err(|error| self.fault(Call::Look(&key), error));
+                objects.push(Object { key, bytes });
             }
         }
         Ok(())
@@ -181,11 +187,14 @@ impl Folder {
         Ok(entries)
     }
 
-    /// None for what is no object: a pipe, a link out of the folder, what was just deleted.
+    /// None for what is no object: a pipe, a link out of the folder.
     fn entry(&self, name: String, path: PathBuf) -> Option<Entry> {
-        let metadata = path.symlink_metadata().ok()?;
+        let metadata = match path.symlink_metadata() {
+            Ok(metadata) => metadata,
+            Err(error) => return Some(Entry { name, path, kind: Kind::Unknown(error) }),
+        };
         if metadata.is_dir() {
-            return Some(Entry { name: name + "/", path, bytes: None });
+            return Some(Entry { name: name + "/", path, kind: Kind::Folder });
         }
         // A link to a folder is not followed even inside: it could lead round in a circle.
         let inner = if metadata.is_symlink() {
@@ -194,7 +203,7 @@ impl Folder {
         } else {
             metadata
         };
-        inner.is_file().then_some(Entry { name, path, bytes: Some(inner.len()) })
+        inner.is_file().then_some(Entry { name, path, kind: Kind::File(inner.len()) })
     }
 
     fn fault(&self, call: Call<'_>, error: io::Error) -> StoreError {
@@ -210,8 +219,15 @@ struct Entry {
     /// A folder's ends with `/`: keys are compared with it, and `a-b` comes before `a/b`.
     name: String,
     path: PathBuf,
-    /// None for a folder.
-    bytes: Option<u64>,
+    kind: Kind,
+}
+
+enum Kind {
+    /// Of so many bytes.
+    File(u64),
+    Folder,
+    /// The folder that holds it may be read and not entered, or its path is too long.
+    Unknown(io::Error),
 }
 
 /// A file being written, removed unless it gets its final name.

@@ -46,7 +46,7 @@ async fn what_is_put_can_be_got_and_is_listed_in_key_order() {
     assert_eq!(store.get("a/z", BYTES_MAX).await, Ok(Bytes::from_static(b"second, longer")));
     assert_eq!(keys(&store).await, ["a-b", "a.txt", "a/y/x", "a/z", "b.txt"]);
     let first = store.list(1).await.expect("list");
-    assert_eq!(first, [Object { key: "a-b".to_owned(), bytes: 5 }]);
+    assert_eq!(first, [Object { key: "a-b".to_owned(), bytes: Ok(5) }]);
     assert_eq!(store.list(0).await, Ok(Vec::new()));
 }
 
@@ -138,6 +138,32 @@ async fn what_is_no_regular_file_is_no_object() {
     assert_eq!(keys(&store).await, Vec::<String>::new());
     let error = store.get("socket", BYTES_MAX).await.expect_err("socket");
     assert!(matches!(error, StoreError::NotFound { .. }), "{error}");
+}
+
+/// Not by taking rights away, which the user of most containers would not notice: by a path that is
+/// longer than the system allows, and that only a folder moved into place can have.
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_listed_with_its_reason() {
+    let folder = temporary();
+    let store = open(&folder).await;
+    put(&store, "a", "text").await.expect("put");
+    put(&store, "z", "text").await.expect("put");
+    let deep = |start: &str, parts: usize| {
+        let parts = vec!["d".repeat(200); parts].join("/");
+        let path = folder.path().join(start).join(parts);
+        fs::create_dir_all(&path).expect("the longest paths have 4096 bytes");
+        path
+    };
+    let (upper, _lower) = (deep("m", 12), deep("n", 12));
+    fs::rename(folder.path().join("n"), upper.join("n")).expect("move");
+    let listed = store.list(100).await.expect("list");
+    let [first, unknown, last] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((first.key.as_str(), last.key.as_str()), ("a", "z"));
+    assert!(first.bytes.is_ok() && last.bytes.is_ok());
+    assert!(unknown.key.starts_with("m/dd") && unknown.key.contains("/n/dd"), "{unknown:?}");
+    let error = unknown.bytes.as_ref().expect_err("too long a path").to_string();
+    assert!(error.contains(&unknown.key), "{error}");
+    assert_eq!(store.list(2).await.expect("list"), listed[..2]);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl S3 {
             objects.extend(page.contents.unwrap_or_default().iter().filter_map(|o| self.object(o)));
         }
         // S3 sorts by itself, except in buckets of the express class.
-        objects.sort();
+        objects.sort_unstable_by(|left, right| left.key.cmp(&right.key));
         objects.truncate(object_max);
         Ok(objects)
     }
@@ -108,7 +108,7 @@ impl S3 {
             return None;
         }
         let bytes = listed.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-        Some(Object { key: key.to_owned(), bytes })
+        Some(Object { key: key.to_owned(), bytes: Ok(bytes) })
     }
 
     fn full_key(&self, call: Call<'_>, key: &str) -> Result<String, StoreError> {

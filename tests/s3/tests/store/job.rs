@@ -55,11 +55,11 @@ async fn photographs_in_a_bucket_become_thumbnails_in_it() {
 
     let missing = ["--s3", "no-such-bucket", "--endpoint", endpoint];
     let (output, text) = run(&program, &bench, &missing).await;
-    assert_eq!(output.status.code(), Some(1), "a row with the reason: {text}");
-    assert!(text.contains("no-such-bucket") && text.contains("\"failed\": 1"), "{text}");
+    assert_eq!(output.status.code(), Some(70), "no photo could be looked at: {text}");
+    assert!(text.contains("no-such-bucket") && text.contains("does not exist"), "{text}");
 
     let closed = ["--s3", &place, "--endpoint", "http://127.0.0.1:9"];
     let (output, text) = run(&program, &bench, &closed).await;
-    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert_eq!(output.status.code(), Some(70), "{text}");
     assert!(text.contains("127.0.0.1:9"), "{text}");
 }

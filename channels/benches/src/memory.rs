@@ -1,0 +1,155 @@
+//! What a parked task costs: many tasks, each in `recv` on a channel of its own, then all woken.
+
+use std::env;
+use std::future::pending;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use tokio::runtime::Runtime;
+
+use crate::cell::Capacity;
+use crate::contender::{Contender, OURS, TASK};
+use crate::heap;
+use crate::meter::measure;
+use crate::ours::Ours;
+use crate::peers::{AsyncChannel, CrossfireSpsc, Flume, Kanal, Tokio};
+use crate::rounds::runtime;
+
+/// Those who are measured, and their names: contenders, and a task without a channel.
+const CROWDS: [Crowd; 7] = [
+    Crowd { name: TASK, park: alone },
+    Crowd { name: OURS, park: with_channels::<Ours> },
+    Crowd { name: "kanal", park: with_channels::<Kanal> },
+    Crowd { name: "flume", park: with_channels::<Flume> },
+    Crowd { name: "async-channel", park: with_channels::<AsyncChannel> },
+    Crowd { name: "crossfire", park: with_channels::<CrossfireSpsc> },
+    Crowd { name: "tokio", park: with_channels::<Tokio> },
+];
+
+struct Crowd {
+    name: &'static str,
+    /// Parks so many tasks and wakes them.
+    park: fn(usize) -> Parked,
+}
+
+/// What so many parked tasks cost, a task each.
+struct Parked {
+    /// Bytes of the heap while all are parked.
+    bytes: f64,
+    /// Bytes of the process by which it grew: with what the allocator needs beside each piece.
+    resident: f64,
+    /// Bytes of the heap that are still in use when all have ended.
+    left: f64,
+    spawn_nanos: f64,
+    wake_nanos: f64,
+}
+
+/// Prints what a parked task costs those that are admitted. Each is a process of its own, for what
+/// another has freed would not be seen to be taken.
+pub(crate) fn report(tasks: usize, admits: impl Fn(&str) -> bool) {
+    println!(
+        "{tasks} tasks, each parked in recv on a channel of its own (capacity 1, u64); a task:"
+    );
+    let columns = ["heap bytes", "resident", "spawn ns", "wake ns", "bytes left"];
+    println!("{:14}{}", "", columns.map(|column| format!("{column:>12}")).concat());
+    for crowd in CROWDS.iter().filter(|crowd| admits(crowd.name)) {
+        let this = env::current_exe().expect("a program knows its place");
+        let status = Command::new(this).args(["crowd", crowd.name, &tasks.to_string()]).status();
+        assert!(status.is_ok_and(|status| status.success()), "{} fails", crowd.name);
+    }
+}
+
+/// Prints a row of the report.
+pub(crate) fn report_crowd(name: &str, tasks: usize) {
+    let crowd = CROWDS.iter().find(|crowd| crowd.name == name).expect("a name of the report");
+    heap::count();
+    let Parked { bytes, resident, left, spawn_nanos, wake_nanos } = (crowd.park)(tasks);
+    print!("{name:14}{bytes:>12.0}{resident:>12.0}{spawn_nanos:>12.0}{wake_nanos:>12.0}");
+    println!("{left:>12.1}");
+}
+
+fn with_channels<C: Contender<u64>>(tasks: usize) -> Parked {
+    let start = |runtime: &Runtime| {
+        let (sender, mut receiver) = C::open(Capacity::Of(1));
+        runtime.spawn(async move {
+            let _at_work = AtWork::begin();
+            assert_eq!(C::recv(&mut receiver).await, Some(7));
+        });
+        sender
+    };
+    let wake = |runtime: &Runtime, senders: Vec<C::Sender>| {
+        runtime.spawn(async move {
+            for sender in senders {
+                C::send(&sender, 7).await;
+            }
+        });
+    };
+    park(tasks, start, wake)
+}
+
+fn alone(tasks: usize) -> Parked {
+    let start = |runtime: &Runtime| {
+        let task = runtime.spawn(async move {
+            let _at_work = AtWork::begin();
+            pending::<()>().await;
+        });
+        task.abort_handle()
+    };
+    park(tasks, start, |_, handles| handles.iter().for_each(tokio::task::AbortHandle::abort))
+}
+
+fn park<S>(
+    tasks: usize,
+    start: impl Fn(&Runtime) -> S,
+    wake: impl FnOnce(&Runtime, Vec<S>),
+) -> Parked {
+    let at_start = heap::bytes();
+    let runtime = runtime();
+    runtime.block_on(runtime.spawn(async {})).expect("an empty task ends");
+    let mut started = Vec::with_capacity(tasks);
+    let (before, resident_before) = (heap::bytes(), heap::resident());
+    let spawning = measure(|| {
+        started.extend((0..tasks).map(|_| start(&runtime)));
+        AtWork::wait_for(tasks);
+    });
+    let (bytes, resident) = (heap::bytes() - before, heap::resident() - resident_before);
+    let waking = measure(|| {
+        wake(&runtime, started);
+        AtWork::wait_for(0);
+    });
+    drop(runtime);
+    let left = heap::bytes() - at_start;
+    let each = |total: f64| total / tasks as f64;
+    Parked {
+        bytes: each(bytes as f64),
+        resident: each(resident),
+        left: each(left as f64),
+        spawn_nanos: each(spawning.wall),
+        wake_nanos: each(waking.wall),
+    }
+}
+
+/// Held by a task from its first poll to its end. (The last few counted may not be parked yet.)
+struct AtWork;
+
+static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+
+impl AtWork {
+    fn begin() -> Self {
+        AT_WORK.fetch_add(1, Relaxed);
+        Self
+    }
+
+    fn wait_for(tasks: usize) {
+        while AT_WORK.load(Relaxed) != tasks {
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        AT_WORK.fetch_sub(1, Relaxed);
+    }
+}

@@ -1,0 +1,144 @@
+//! Who waits on a channel in this process: a task, or a case of a select. The claim decides which
+//! case of a select happens.
+//!
+//! States of a [`Claim`]: *open* (every case waits) -> *chosen* (one case happened; final) or
+//! *stirred* (a channel has moved away; the select withdraws its cases and starts anew). Whoever
+//! makes the step holds the lock of the channel of that case; only one ever succeeds.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+#[cfg(loom)]
+use loom::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(shuttle)]
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(any(loom, shuttle)))]
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::chan::{Effect, Waiter};
+use crate::lock::Lock;
+
+const OPEN: usize = usize::MAX;
+const STIRRED: usize = usize::MAX - 1;
+
+/// Which case of one select happened, and whom to wake.
+#[derive(Debug)]
+pub struct Claim {
+    state: AtomicUsize,
+    waker: Lock<Option<Waker>>,
+}
+
+/// What a select finds when it is polled again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Claimed {
+    /// Nothing happened yet.
+    Open,
+    /// This case happened.
+    Chosen(usize),
+    /// A channel moved away.
+    Stirred,
+}
+
+impl Claim {
+    pub(crate) fn new(waker: Waker) -> Arc<Self> {
+        Arc::new(Self { state: AtomicUsize::new(OPEN), waker: Lock::new(Some(waker)) })
+    }
+
+    /// Makes a case the one that happened, unless another is already.
+    pub(crate) fn choose(&self, case: usize) -> bool {
+        self.step(case)
+    }
+
+    /// Makes the select start anew, unless a case has happened already.
+    pub(crate) fn stir(&self) -> bool {
+        self.step(STIRRED)
+    }
+
+    /// What happened, and from now on wakes another.
+    pub(crate) fn poll(&self, waker: &Waker) -> Claimed {
+        let mut slot = self.waker.lock();
+        if slot.as_ref().is_none_or(|known| !known.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+        drop(slot);
+        match self.state.load(Ordering::Acquire) {
+            OPEN => Claimed::Open,
+            STIRRED => Claimed::Stirred,
+            case => Claimed::Chosen(case),
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        let waker = self.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn step(&self, to: usize) -> bool {
+        self.state.compare_exchange(OPEN, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// Who waits.
+#[derive(Clone, Debug)]
+pub(crate) enum Waiting {
+    /// An operation of its own.
+    Task(Waker),
+    /// A case of a select.
+    Case(Arc<Claim>, usize),
+}
+
+impl Waiting {
+    #[inline]
+    pub(crate) fn wake(self) {
+        match self {
+            Self::Task(waker) => waker.wake(),
+            Self::Case(claim, _) => claim.wake(),
+        }
+    }
+}
+
+impl Waiter for Waiting {
+    const TAKES: bool = true;
+
+    #[inline]
+    fn claim(&self) -> bool {
+        match self {
+            Self::Task(_) => true,
+            Self::Case(claim, case) => claim.choose(*case),
+        }
+    }
+}
+
+/// Whom to wake once the lock is released.
+#[derive(Default)]
+pub struct Wakes {
+    first: Option<Waiting>,
+    rest: Option<Vec<Waiting>>,
+}
+
+impl Wakes {
+    #[inline]
+    pub(crate) fn note(&mut self) -> impl FnMut(Effect<Waiting>) + '_ {
+        |effect| self.add(effect.waiter)
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, waiter: Waiting) {
+        match &self.first {
+            None => self.first = Some(waiter),
+            Some(_) => self.rest.get_or_insert_default().push(waiter),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn wake(self) {
+        if let Some(first) = self.first {
+            first.wake();
+        }
+        if let Some(rest) = self.rest {
+            rest.into_iter().for_each(Waiting::wake);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! A receive under way.
+
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use super::Remote;
+use super::error::{RecvError, TryRecvError};
+use crate::chan::Received;
+use crate::claim::{Waiting, Wakes};
+use crate::handle::{Message, Receiver};
+use crate::id::ChannelId;
+use crate::line::Place;
+use crate::location::{Core, Location, Shared};
+use crate::node::{Conclusion, Node};
+use crate::transfer;
+use crate::waiting;
+use crate::wire::{End, Frame};
+
+/// A receive, wherever its channel is.
+pub(crate) enum ReceiveOperation {
+    New,
+    Parked(Place),
+    Remote(Box<Remote>),
+    Done,
+}
+
+type Outcome<T> = Result<T, RecvError>;
+
+impl ReceiveOperation {
+    #[inline]
+    pub(crate) fn poll<T: Message>(
+        &mut self,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
+        match self {
+            Self::New => self.start(shared, waker),
+            _ => self.go_on(shared, waker),
+        }
+    }
+
+    #[inline]
+    fn start<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        let mut wakes = Wakes::default();
+        let mut core = shared.lock();
+        if let Location::Relayed(relayed) = &core.location {
+            let (node, channel) = (relayed.node.clone(), relayed.channel);
+            drop(core);
+            self.start_remote(node, channel, waker);
+            return Poll::Pending;
+        }
+        let Some(outcome) = self.attempt_in(&mut core, &mut wakes) else {
+            self.park_in(&mut core, Waiting::Task(waker.clone()));
+            drop(core);
+            waiting::note();
+            return Poll::Pending;
+        };
+        drop(core);
+        wakes.wake();
+        Poll::Ready(outcome)
+    }
+
+    /// Receives now, if that needs no waiting. `None` if it has to wait, or if the channel is not
+    /// here.
+    #[inline]
+    pub(crate) fn attempt_in<T: Message>(
+        &mut self,
+        core: &mut Core<T>,
+        wakes: &mut Wakes,
+    ) -> Option<Outcome<T>> {
+        let Location::Local(chan) = &mut core.location else { return None };
+        let outcome = match chan.receive(&mut wakes.note()) {
+            Received::Message(value) => Ok(value),
+            Received::Ended(end) => Err(end.into()),
+            Received::Empty => return None,
+        };
+        *self = Self::Done;
+        Some(outcome)
+    }
+
+    /// Waits in the channel, if it is here.
+    #[inline]
+    pub(crate) fn park_in<T: Message>(&mut self, core: &mut Core<T>, waiter: Waiting) {
+        let Location::Local(chan) = &mut core.location else { return };
+        *self = Self::Parked(chan.wait_receive(waiter));
+    }
+
+    /// Asks the home.
+    pub(crate) fn start_remote(&mut self, node: Arc<Node>, channel: ChannelId, waker: &Waker) {
+        let receive = |operation| Frame::Receive { channel, operation };
+        let operation = node.begin(waker.clone(), receive);
+        *self = Self::Remote(Remote::new(node, channel, operation));
+        waiting::note();
+    }
+
+    #[inline]
+    fn go_on<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        match mem::replace(self, Self::Done) {
+            Self::Parked(place) => self.look(place, shared, waker),
+            Self::Remote(remote) => self.ask(remote, waker),
+            Self::New | Self::Done => panic!("a receive was polled after it had ended"),
+        }
+    }
+
+    #[inline]
+    fn look<T: Message>(
+        &mut self,
+        place: Place,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
+        let mut wakes = Wakes::default();
+        let mut core = shared.lock();
+        match &mut core.location {
+            Location::Local(chan) => {
+                let taken = chan.accept(place, &mut wakes.note());
+                if let Some(value) = taken {
+                    drop(core);
+                    wakes.wake();
+                    return Poll::Ready(Ok(value));
+                }
+                if chan.rewait_receive(place, Waiting::Task(waker.clone())) {
+                    drop(core);
+                    *self = Self::Parked(place);
+                    waiting::note();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Err(chan.ended().cloned().unwrap_or(End::Closed).into()))
+            }
+            Location::Relayed(relayed) => {
+                let (node, channel) = (relayed.node.clone(), relayed.channel);
+                let operation = relayed.moved.receives.remove(&place);
+                let end = relayed.moved.end.clone().unwrap_or(End::Closed);
+                drop(core);
+                match operation {
+                    Some(operation) => self.ask(Remote::new(node, channel, operation), waker),
+                    None => Poll::Ready(Err(end.into())),
+                }
+            }
+        }
+    }
+
+    fn ask<T: Message>(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
+        match remote.poll(waker) {
+            Poll::Ready(conclusion) => Poll::Ready(conclude(&remote, conclusion)),
+            Poll::Pending => {
+                *self = Self::Remote(remote);
+                waiting::note();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Like [`ReceiveOperation::poll`], but asks only what is there now.
+    pub(crate) fn poll_try<T: Message>(
+        &mut self,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Result<T, TryRecvError>> {
+        if let Self::Remote(remote) = self {
+            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
+            let outcome = match conclusion {
+                Conclusion::Empty => Err(TryRecvError::Empty),
+                other => conclude(remote, other).map_err(Into::into),
+            };
+            *self = Self::Done;
+            return Poll::Ready(outcome);
+        }
+        let mut wakes = Wakes::default();
+        let mut core = shared.lock();
+        if let Location::Relayed(relayed) = &core.location {
+            let (node, channel) = (relayed.node.clone(), relayed.channel);
+            drop(core);
+            let receive = |operation| Frame::TryReceive { channel, operation };
+            let operation = node.begin(waker.clone(), receive);
+            *self = Self::Remote(Remote::new(node, channel, operation));
+            waiting::note();
+            return Poll::Pending;
+        }
+        let outcome = self.attempt_in(&mut core, &mut wakes);
+        drop(core);
+        wakes.wake();
+        Poll::Ready(match outcome {
+            Some(outcome) => outcome.map_err(Into::into),
+            None => Err(TryRecvError::Empty),
+        })
+    }
+
+    /// Whether a remote receive has its answer; else it wakes when it has.
+    pub(crate) fn poll_answered(&self, waker: &Waker) -> bool {
+        matches!(self, Self::Remote(remote) if remote.node.rewait(remote.operation, waker))
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self, Self::New | Self::Done)
+    }
+
+    /// Gives the receive up. A value that it has and has not returned goes back to its old place.
+    pub(crate) fn give_up<T>(&mut self, shared: &Shared<T>) {
+        let before = mem::replace(self, Self::New);
+        before.withdraw(shared);
+    }
+
+    /// The same, for whoever may only look at the receive; it may be done again.
+    pub(crate) fn withdraw<T>(&self, shared: &Shared<T>) {
+        match self {
+            Self::New | Self::Done => {}
+            Self::Remote(remote) => {
+                let Remote { channel, operation, .. } = **remote;
+                remote.node.give_up(operation, Frame::Decline { channel, operation });
+            }
+            Self::Parked(place) => {
+                let mut wakes = Wakes::default();
+                let mut core = shared.lock();
+                match &mut core.location {
+                    Location::Local(chan) => {
+                        let dropped = chan.decline(*place, &mut wakes.note());
+                        debug_assert!(dropped.is_none(), "senders in this process do not vanish");
+                    }
+                    Location::Relayed(relayed) => {
+                        if let Some(operation) = relayed.moved.receives.remove(place) {
+                            let channel = relayed.channel;
+                            let decline = Frame::Decline { channel, operation };
+                            relayed.node.give_up(operation, decline);
+                        }
+                    }
+                }
+                drop(core);
+                wakes.wake();
+            }
+        }
+    }
+}
+
+fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
+    let Remote { node, channel, operation } = remote;
+    let (channel, operation) = (*channel, *operation);
+    match conclusion {
+        Conclusion::Offered(parcel) => {
+            node.push(Frame::Accept { channel, operation });
+            let value = transfer::unpack(node, parcel);
+            value.map_err(|error| RecvError::Malformed(error.to_string()))
+        }
+        Conclusion::Ended(end) => Err(end.into()),
+        other => {
+            let reason = format!("the coordinator answered a receive with {other:?}");
+            Err(RecvError::Lost(reason))
+        }
+    }
+}
+
+/// A receive under way; see [`Receiver::recv`].
+#[must_use = "a receive happens when its future is awaited"]
+pub struct Receiving<'a, T: Message> {
+    pub(crate) receiver: &'a Receiver<T>,
+    pub(crate) receive: ReceiveOperation,
+}
+
+impl<'a, T: Message> Receiving<'a, T> {
+    #[inline]
+    pub(crate) fn new(receiver: &'a Receiver<T>) -> Self {
+        receiver.withdraw_stream();
+        Self { receiver, receive: ReceiveOperation::New }
+    }
+}
+
+impl<T: Message> Future for Receiving<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.receive.poll(&this.receiver.shared, context.waker())
+    }
+}
+
+impl<T: Message> Drop for Receiving<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.receive.is_idle() {
+            self.receive.give_up(&self.receiver.shared);
+        }
+    }
+}
+
+/// A receive that does not wait, under way; see [`Receiver::try_recv`].
+#[must_use = "a receive happens when its future is awaited"]
+pub struct TryReceiving<'a, T: Message> {
+    receiver: &'a Receiver<T>,
+    receive: ReceiveOperation,
+}
+
+impl<'a, T: Message> TryReceiving<'a, T> {
+    pub(crate) fn new(receiver: &'a Receiver<T>) -> Self {
+        receiver.withdraw_stream();
+        Self { receiver, receive: ReceiveOperation::New }
+    }
+}
+
+impl<T: Message> Future for TryReceiving<'_, T> {
+    type Output = Result<T, TryRecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.receive.poll_try(&this.receiver.shared, context.waker())
+    }
+}
+
+impl<T: Message> Drop for TryReceiving<'_, T> {
+    fn drop(&mut self) {
+        self.receive.give_up(&self.receiver.shared);
+    }
+}

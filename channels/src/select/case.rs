@@ -1,0 +1,499 @@
+//! A case of a select: an operation that has not started, or none (Go's nil channel).
+
+use std::any::Any;
+use std::borrow::BorrowMut;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use crate::claim::{Claim, Waiting, Wakes};
+use crate::handle::{Message, Receiver, Sender};
+use crate::location::{Core, Location};
+use crate::lock::Guard;
+use crate::operation::{
+    Attempt, ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending,
+    TryRecvError,
+};
+
+/// A case of a select, whatever the type of its messages. Only handles make cases; there is nothing
+/// here to call.
+pub trait Case: Steps {}
+
+impl<C: Steps + ?Sized> Case for C {}
+
+/// What a select does with a case. A `core` is that of the case's channel, when another case of the
+/// same channel holds its lock.
+#[doc(hidden)]
+pub trait Steps {
+    /// Tells channels apart; `None` for a case that is never ready.
+    fn address(&self) -> Option<usize>;
+    fn try_lock(&mut self) -> bool;
+    fn unlock(&mut self);
+    fn locked(&mut self) -> Option<&mut dyn Any>;
+    /// Tries to go, with a lock of its own.
+    fn attempt(&mut self) -> bool;
+    fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool;
+    fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, case: usize);
+    /// Asks the home, if that is elsewhere. True if the answer is there; else it wakes.
+    fn poll_remote(&mut self, waker: &Waker) -> bool;
+    /// The same, without waiting for a peer: ready with whether the case could go.
+    fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool>;
+    /// The case was claimed: fetches its outcome.
+    fn finish(&mut self, waker: &Waker) -> Poll<()>;
+    fn withdraw(&mut self);
+    fn was_chosen(&self) -> bool;
+    /// `&mut Option<outcome>`.
+    fn slot(&mut self) -> &mut dyn Any;
+}
+
+/// What comes of a case: the result of its operation.
+pub trait Outcome {
+    /// What the operation returns by itself.
+    type Outcome;
+
+    /// Takes the result of the case that was chosen.
+    ///
+    /// # Panics
+    ///
+    /// If it was not chosen.
+    fn outcome(&mut self) -> Self::Outcome;
+}
+
+/// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either of
+/// them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that is
+/// never ready.
+pub trait Operand {
+    /// The case that it becomes.
+    type Case<'s>: Case + Outcome
+    where
+        Self: 's;
+
+    /// The case for one select.
+    fn case(&mut self) -> Self::Case<'_>;
+}
+
+/// `recv` on an `Option` of a receiver, for `select!`: `None` is Go's nil channel.
+pub trait OptionalReceiver<T: Message> {
+    /// A case that receives, or is never ready.
+    fn recv(&self) -> Option<Receiving<'_, T>>;
+}
+
+/// `send` on an `Option` of a sender, for `select!`: `None` is Go's nil channel.
+pub trait OptionalSender<T: Message> {
+    /// A case that sends, or is never ready.
+    fn send(&self, value: T) -> Option<Sending<'_, T>>;
+}
+
+impl<T: Message> OptionalReceiver<T> for Option<Receiver<T>> {
+    fn recv(&self) -> Option<Receiving<'_, T>> {
+        self.as_ref().map(Receiver::recv)
+    }
+}
+
+impl<T: Message> OptionalReceiver<T> for Option<&Receiver<T>> {
+    fn recv(&self) -> Option<Receiving<'_, T>> {
+        self.map(Receiver::recv)
+    }
+}
+
+impl<T: Message> OptionalSender<T> for Option<Sender<T>> {
+    fn send(&self, value: T) -> Option<Sending<'_, T>> {
+        self.as_ref().map(|sender| sender.send(value))
+    }
+}
+
+impl<T: Message> OptionalSender<T> for Option<&Sender<T>> {
+    fn send(&self, value: T) -> Option<Sending<'_, T>> {
+        self.map(|sender| sender.send(value))
+    }
+}
+
+impl<T: Message> Operand for Receiving<'_, T> {
+    type Case<'s>
+        = ReceiveCase<'s, T>
+    where
+        Self: 's;
+
+    #[inline]
+    fn case(&mut self) -> ReceiveCase<'_, T> {
+        // It may have been polled before: a receive that waits is taken up anew.
+        self.receive.give_up(&self.receiver.shared);
+        ReceiveCase::new(self.receiver)
+    }
+}
+
+impl<T: Message> Operand for Receiver<T> {
+    type Case<'s> = ReceiveCase<'s, T>;
+
+    fn case(&mut self) -> ReceiveCase<'_, T> {
+        ReceiveCase::new(self)
+    }
+}
+
+impl<T: Message> Operand for &Receiver<T> {
+    type Case<'s>
+        = ReceiveCase<'s, T>
+    where
+        Self: 's;
+
+    fn case(&mut self) -> ReceiveCase<'_, T> {
+        ReceiveCase::new(self)
+    }
+}
+
+impl<'a, T: Message> Operand for Sending<'a, T> {
+    type Case<'s>
+        = SendCase<'s, T, &'s mut SendOperation<T>>
+    where
+        Self: 's;
+
+    #[inline]
+    fn case(&mut self) -> Self::Case<'_> {
+        if !self.send.is_idle() {
+            self.send.give_up(&self.sender.shared);
+        }
+        SendCase::new(self.sender, &mut self.send)
+    }
+}
+
+impl<O: Operand> Operand for &mut O {
+    type Case<'s>
+        = O::Case<'s>
+    where
+        Self: 's;
+
+    fn case(&mut self) -> Self::Case<'_> {
+        (**self).case()
+    }
+}
+
+impl<O: Operand> Operand for Option<O> {
+    type Case<'s>
+        = Option<O::Case<'s>>
+    where
+        Self: 's;
+
+    fn case(&mut self) -> Self::Case<'_> {
+        self.as_mut().map(O::case)
+    }
+}
+
+/// A receive as a case.
+pub struct ReceiveCase<'a, T: Message> {
+    receiver: &'a Receiver<T>,
+    receive: ReceiveOperation,
+    guard: Option<Guard<'a, Core<T>>>,
+    outcome: Option<Result<T, RecvError>>,
+}
+
+impl<'a, T: Message> ReceiveCase<'a, T> {
+    #[inline]
+    pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
+        receiver.withdraw_stream();
+        Self { receiver, receive: ReceiveOperation::New, guard: None, outcome: None }
+    }
+}
+
+impl<T: Message> Steps for ReceiveCase<'_, T> {
+    fn address(&self) -> Option<usize> {
+        Some(Arc::as_ptr(&self.receiver.shared) as usize)
+    }
+
+    fn try_lock(&mut self) -> bool {
+        self.guard = self.receiver.shared.try_lock();
+        self.guard.is_some()
+    }
+
+    fn unlock(&mut self) {
+        self.guard = None;
+    }
+
+    fn locked(&mut self) -> Option<&mut dyn Any> {
+        self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Any)
+    }
+
+    #[inline]
+    fn attempt(&mut self) -> bool {
+        let mut wakes = Wakes::default();
+        let mut core = self.receiver.shared.lock();
+        self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
+        drop(core);
+        wakes.wake();
+        self.outcome.is_some()
+    }
+
+    fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
+        let core = core_of(core, &mut self.guard);
+        self.outcome = self.receive.attempt_in(core, wakes);
+        self.outcome.is_some()
+    }
+
+    fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, case: usize) {
+        let core = core_of(core, &mut self.guard);
+        self.receive.park_in(core, Waiting::Case(claim.clone(), case));
+    }
+
+    fn poll_remote(&mut self, waker: &Waker) -> bool {
+        if let ReceiveOperation::New = self.receive {
+            let core = self.receiver.shared.lock();
+            if let Location::Relayed(relayed) = &core.location {
+                let (node, channel) = (relayed.node.clone(), relayed.channel);
+                drop(core);
+                self.receive.start_remote(node, channel, waker);
+            }
+        }
+        self.receive.poll_answered(waker)
+    }
+
+    fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
+        self.receive.poll_try(&self.receiver.shared, waker).map(|outcome| {
+            self.outcome = match outcome {
+                Ok(value) => Some(Ok(value)),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Closed) => Some(Err(RecvError::Closed)),
+                Err(TryRecvError::Lost(cause)) => Some(Err(RecvError::Lost(cause))),
+                Err(TryRecvError::Malformed(reason)) => Some(Err(RecvError::Malformed(reason))),
+            };
+            self.outcome.is_some()
+        })
+    }
+
+    fn finish(&mut self, waker: &Waker) -> Poll<()> {
+        self.receive.poll(&self.receiver.shared, waker).map(|outcome| self.outcome = Some(outcome))
+    }
+
+    #[inline]
+    fn withdraw(&mut self) {
+        if !self.receive.is_idle() {
+            self.receive.give_up(&self.receiver.shared);
+        }
+    }
+
+    #[inline]
+    fn was_chosen(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn slot(&mut self) -> &mut dyn Any {
+        &mut self.outcome
+    }
+}
+
+impl<T: Message> Outcome for ReceiveCase<'_, T> {
+    type Outcome = Result<T, RecvError>;
+
+    #[inline]
+    fn outcome(&mut self) -> Self::Outcome {
+        self.outcome.take().expect("the case was chosen")
+    }
+}
+
+impl<T: Message> Drop for ReceiveCase<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.guard = None;
+        self.withdraw();
+    }
+}
+
+/// A send as a case. Its operation is its own, or stays where it was made.
+pub struct SendCase<'a, T: Message, S: BorrowMut<SendOperation<T>>> {
+    sender: &'a Sender<T>,
+    send: S,
+    guard: Option<Guard<'a, Core<T>>>,
+    outcome: Option<Result<(), SendError<T>>>,
+    of: PhantomData<T>,
+}
+
+impl<'a, T: Message, S: BorrowMut<SendOperation<T>>> SendCase<'a, T, S> {
+    #[inline]
+    pub(super) fn new(sender: &'a Sender<T>, send: S) -> Self {
+        Self { sender, send, guard: None, outcome: None, of: PhantomData }
+    }
+}
+
+impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
+    fn address(&self) -> Option<usize> {
+        Some(Arc::as_ptr(&self.sender.shared) as usize)
+    }
+
+    fn try_lock(&mut self) -> bool {
+        self.guard = self.sender.shared.try_lock();
+        self.guard.is_some()
+    }
+
+    fn unlock(&mut self) {
+        self.guard = None;
+    }
+
+    fn locked(&mut self) -> Option<&mut dyn Any> {
+        self.guard.as_mut().map(|guard| &mut **guard as &mut dyn Any)
+    }
+
+    #[inline]
+    fn attempt(&mut self) -> bool {
+        let mut wakes = Wakes::default();
+        let mut core = self.sender.shared.lock();
+        self.outcome = match &core.location {
+            Location::Local(_) => attempt_in(self.send.borrow_mut(), &mut core, &mut wakes),
+            Location::Relayed(_) => Some(Err(self.send.borrow_mut().refuse_relayed())),
+        };
+        drop(core);
+        wakes.wake();
+        self.outcome.is_some()
+    }
+
+    fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
+        let core = core_of(core, &mut self.guard);
+        self.outcome = attempt_in(self.send.borrow_mut(), core, wakes);
+        self.outcome.is_some()
+    }
+
+    fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, case: usize) {
+        let core = core_of(core, &mut self.guard);
+        self.send.borrow_mut().park_in(core, Waiting::Case(claim.clone(), case));
+    }
+
+    fn poll_remote(&mut self, _: &Waker) -> bool {
+        false
+    }
+
+    fn poll_try_remote(&mut self, _: &Waker) -> Poll<bool> {
+        Poll::Ready(false)
+    }
+
+    fn finish(&mut self, waker: &Waker) -> Poll<()> {
+        let polled = self.send.borrow_mut().poll(&self.sender.shared, waker);
+        polled.map(|outcome| self.outcome = Some(outcome))
+    }
+
+    #[inline]
+    fn withdraw(&mut self) {
+        let send = self.send.borrow_mut();
+        if !send.is_idle() {
+            send.give_up(&self.sender.shared);
+        }
+    }
+
+    #[inline]
+    fn was_chosen(&self) -> bool {
+        self.outcome.is_some()
+    }
+
+    fn slot(&mut self) -> &mut dyn Any {
+        &mut self.outcome
+    }
+}
+
+impl<T: Message, S: BorrowMut<SendOperation<T>>> Outcome for SendCase<'_, T, S> {
+    type Outcome = Result<(), SendError<T>>;
+
+    #[inline]
+    fn outcome(&mut self) -> Self::Outcome {
+        self.outcome.take().expect("the case was chosen")
+    }
+}
+
+impl<T: Message, S: BorrowMut<SendOperation<T>>> Drop for SendCase<'_, T, S> {
+    #[inline]
+    fn drop(&mut self) {
+        self.guard = None;
+        self.withdraw();
+    }
+}
+
+fn attempt_in<T: Message>(
+    send: &mut SendOperation<T>,
+    core: &mut Core<T>,
+    wakes: &mut Wakes,
+) -> Option<Result<(), SendError<T>>> {
+    match send.attempt_in(core, wakes) {
+        Attempt::Sent => Some(Ok(())),
+        Attempt::Waits => None,
+        Attempt::Refused => Some(Err(send.refused_in(core))),
+    }
+}
+
+/// The locked channel of a case: its own lock, or that of another case of the same channel.
+fn core_of<'c, T: 'static>(
+    core: Option<&'c mut dyn Any>,
+    guard: &'c mut Option<Guard<'_, Core<T>>>,
+) -> &'c mut Core<T> {
+    let core = match core {
+        Some(core) => core.downcast_mut::<Core<T>>(),
+        None => guard.as_deref_mut(),
+    };
+    core.expect("a select locks what it looks into")
+}
+
+/// `None` is never ready.
+impl<C: Steps> Steps for Option<C> {
+    fn address(&self) -> Option<usize> {
+        self.as_ref()?.address()
+    }
+
+    fn try_lock(&mut self) -> bool {
+        self.as_mut().is_none_or(Steps::try_lock)
+    }
+
+    fn unlock(&mut self) {
+        if let Some(case) = self {
+            case.unlock();
+        }
+    }
+
+    fn locked(&mut self) -> Option<&mut dyn Any> {
+        self.as_mut()?.locked()
+    }
+
+    fn attempt(&mut self) -> bool {
+        self.as_mut().is_some_and(Steps::attempt)
+    }
+
+    fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
+        self.as_mut().is_some_and(|case| case.attempt_in(core, wakes))
+    }
+
+    fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, at: usize) {
+        if let Some(case) = self {
+            case.park_in(core, claim, at);
+        }
+    }
+
+    fn poll_remote(&mut self, waker: &Waker) -> bool {
+        self.as_mut().is_some_and(|case| case.poll_remote(waker))
+    }
+
+    fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
+        self.as_mut().map_or(Poll::Ready(false), |case| case.poll_try_remote(waker))
+    }
+
+    fn finish(&mut self, waker: &Waker) -> Poll<()> {
+        self.as_mut().map_or(Poll::Ready(()), |case| case.finish(waker))
+    }
+
+    fn withdraw(&mut self) {
+        if let Some(case) = self {
+            case.withdraw();
+        }
+    }
+
+    fn was_chosen(&self) -> bool {
+        self.as_ref().is_some_and(Steps::was_chosen)
+    }
+
+    fn slot(&mut self) -> &mut dyn Any {
+        match self {
+            Some(case) => case.slot(),
+            None => panic!("a case that is never ready was not chosen"),
+        }
+    }
+}
+
+impl<C: Outcome> Outcome for Option<C> {
+    type Outcome = C::Outcome;
+
+    fn outcome(&mut self) -> Self::Outcome {
+        self.as_mut().expect("a case that is never ready was not chosen").outcome()
+    }
+}

@@ -1,0 +1,210 @@
+//! The choice itself.
+
+use std::future::{Future, poll_fn};
+use std::hint::spin_loop;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::yield_now;
+
+use smallvec::SmallVec;
+
+use super::case::Case;
+use super::random;
+use crate::blocking::wait_for;
+use crate::claim::{Claim, Claimed, Wakes};
+use crate::waiting;
+
+/// The cases of one select, in the order in which they are written.
+type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
+
+/// Waits until one of the cases has happened, and says which. `select!` and
+/// [`Select`](crate::Select) call it.
+#[inline]
+pub fn choose<'x, 's, 'c>(cases: &'x mut Cases<'s, 'c>) -> Choosing<'x, 's, 'c> {
+    Choosing { cases, stage: Stage::New }
+}
+
+/// [`choose`] for code that is not async.
+pub fn choose_blocking(cases: &mut Cases<'_, '_>) -> usize {
+    wait_for(choose(cases))
+}
+
+/// Does one of the cases if one is ready (C36), and says which.
+pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
+    if let Some(case) = random::find(cases.len(), |case| cases[case].attempt()) {
+        return Some(case);
+    }
+    if let Some(case) = locked(cases, None) {
+        return Some(case);
+    }
+    for (at, case) in cases.iter_mut().enumerate() {
+        if poll_fn(|context| case.poll_try_remote(context.waker())).await {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// [`choose_now`] for code that is not async.
+pub fn choose_now_blocking(cases: &mut Cases<'_, '_>) -> Option<usize> {
+    wait_for(choose_now(cases))
+}
+
+/// The outcomes of several cases, of which one is there.
+pub enum Either<L, R> {
+    /// Of the first.
+    Left(L),
+    /// Of one of the others.
+    Right(R),
+}
+
+/// A select that waits; see [`choose`].
+#[must_use = "a select happens when its future is awaited"]
+pub struct Choosing<'x, 's, 'c> {
+    cases: &'x mut Cases<'s, 'c>,
+    stage: Stage,
+}
+
+enum Stage {
+    New,
+    /// The cases wait in their channels and at their homes.
+    Waiting(Arc<Claim>),
+    /// The case has happened; its outcome is to be fetched.
+    Chosen(usize),
+}
+
+impl Future for Choosing<'_, '_, '_> {
+    type Output = usize;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
+        let this = &mut *self;
+        if let Stage::New = this.stage {
+            let cases = &mut *this.cases;
+            if let Some(case) = random::find(cases.len(), |case| cases[case].attempt()) {
+                return Poll::Ready(case);
+            }
+        }
+        this.go_on(context.waker())
+    }
+}
+
+impl Choosing<'_, '_, '_> {
+    fn go_on(&mut self, waker: &Waker) -> Poll<usize> {
+        loop {
+            match &self.stage {
+                Stage::New => {
+                    let claim = Claim::new(waker.clone());
+                    if let Some(case) = locked(self.cases, Some(&claim)) {
+                        return Poll::Ready(case);
+                    }
+                    self.stage = Stage::Waiting(claim);
+                }
+                Stage::Waiting(claim) => match claim.poll(waker) {
+                    Claimed::Chosen(case) => self.settle(case),
+                    Claimed::Stirred => {
+                        self.cases.iter_mut().for_each(|case| case.withdraw());
+                        self.stage = Stage::New;
+                    }
+                    Claimed::Open => {
+                        let answered = self.cases.iter_mut().map(|case| case.poll_remote(waker));
+                        let answered: SmallVec<[bool; 16]> = answered.collect();
+                        match answered.iter().position(|is_answered| *is_answered) {
+                            Some(case) if claim.choose(case) => self.settle(case),
+                            Some(_) => {}
+                            None => {
+                                waiting::note();
+                                return Poll::Pending;
+                            }
+                        }
+                    }
+                },
+                Stage::Chosen(case) => {
+                    let case = *case;
+                    return self.cases[case].finish(waker).map(|()| case);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, chosen: usize) {
+        for (at, case) in self.cases.iter_mut().enumerate() {
+            if at != chosen {
+                case.withdraw();
+            }
+        }
+        self.stage = Stage::Chosen(chosen);
+    }
+}
+
+/// Looks at all cases at one moment. If none is ready, all wait under `claim`, if there is one.
+fn locked(cases: &mut Cases<'_, '_>, claim: Option<&Arc<Claim>>) -> Option<usize> {
+    let holders = lock_all(cases);
+    let mut wakes = Wakes::default();
+    let chosen = random::find(cases.len(), |case| match holder(cases, &holders, case) {
+        Held::Nothing => false,
+        Held::Own(case) => case.attempt_in(None, &mut wakes),
+        Held::By(holder, case) => case.attempt_in(holder.locked(), &mut wakes),
+    });
+    if let (None, Some(claim)) = (chosen, claim) {
+        for at in 0..cases.len() {
+            match holder(cases, &holders, at) {
+                Held::Nothing => {}
+                Held::Own(case) => case.park_in(None, claim, at),
+                Held::By(holder, case) => case.park_in(holder.locked(), claim, at),
+            }
+        }
+    }
+    cases.iter_mut().for_each(|case| case.unlock());
+    wakes.wake();
+    chosen
+}
+
+/// For each case the case that holds the lock of its channel.
+type Holders = SmallVec<[Option<usize>; 16]>;
+
+/// Locks every channel once. Nothing is held while waiting: what cannot be had is tried again.
+fn lock_all(cases: &mut Cases<'_, '_>) -> Holders {
+    let mut order: SmallVec<[(usize, usize); 16]> =
+        cases.iter().enumerate().filter_map(|(at, case)| Some((case.address()?, at))).collect();
+    order.sort_unstable();
+    let mut holders: Holders = SmallVec::from_elem(None, cases.len());
+    let mut last = None;
+    for (address, at) in &order {
+        let holder = match last {
+            Some((known, holder)) if known == *address => holder,
+            _ => *at,
+        };
+        last = Some((*address, holder));
+        holders[*at] = Some(holder);
+    }
+    let firsts = order.into_iter().map(|(_, at)| at).filter(|at| holders[*at] == Some(*at));
+    let firsts: SmallVec<[usize; 16]> = firsts.collect();
+    let mut tries = 0;
+    while let Some(busy) = firsts.iter().position(|at| !cases[*at].try_lock()) {
+        firsts[..busy].iter().for_each(|at| cases[*at].unlock());
+        tries += 1;
+        if tries % 64 == 0 { yield_now() } else { spin_loop() }
+    }
+    holders
+}
+
+/// A case, and who holds its channel's lock.
+enum Held<'x, 'c> {
+    Nothing,
+    Own(&'x mut (dyn Case + Send + 'c)),
+    By(&'x mut (dyn Case + Send + 'c), &'x mut (dyn Case + Send + 'c)),
+}
+
+fn holder<'x, 'c>(cases: &'x mut Cases<'_, 'c>, holders: &Holders, at: usize) -> Held<'x, 'c> {
+    match holders[at] {
+        None => Held::Nothing,
+        Some(holder) if holder == at => Held::Own(&mut *cases[at]),
+        Some(holder) => {
+            let both = cases.get_disjoint_mut([holder, at]).expect("two different cases");
+            let [holder, case] = both;
+            Held::By(&mut **holder, &mut **case)
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The order in which a select looks at its cases. Not a source of secrets: a fast generator of its
+//! own on each thread.
+
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+
+thread_local! {
+    static STATE: Cell<u64> = Cell::new(seed());
+}
+
+fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system has a random source");
+    u64::from_le_bytes(bytes) | 1
+}
+
+/// A number below `bound`, each as likely as the others.
+fn below(bound: usize) -> usize {
+    let mut state = STATE.get();
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    STATE.set(state);
+    ((u128::from(state) * bound as u128) >> 64) as usize
+}
+
+/// Visits `0..count` in random order, each order as likely as the others, until a visit says that
+/// it was the last.
+#[inline]
+pub(super) fn find(count: usize, mut visit: impl FnMut(usize) -> bool) -> Option<usize> {
+    match count {
+        0 => return None,
+        1 => return visit(0).then_some(0),
+        2 => {
+            let first = below(2);
+            return [first, 1 - first].into_iter().find(|case| visit(*case));
+        }
+        _ => {}
+    }
+    // Most visits end at the first: the order is drawn only as far as it is needed.
+    let first = below(count);
+    if visit(first) {
+        return Some(first);
+    }
+    let mut rest: SmallVec<[u32; 16]> = (0..count as u32).collect();
+    rest.swap_remove(first);
+    while !rest.is_empty() {
+        let case = rest.swap_remove(below(rest.len())) as usize;
+        if visit(case) {
+            return Some(case);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_is_visited_once_and_each_is_first_equally_often() {
+        let mut firsts = [0u32; 5];
+        for _ in 0..10_000 {
+            let mut seen = Vec::new();
+            assert_eq!(
+                find(5, |case| {
+                    seen.push(case);
+                    false
+                }),
+                None
+            );
+            firsts[seen[0]] += 1;
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2, 3, 4]);
+        }
+        assert!(firsts.iter().all(|count| (1800..2200).contains(count)), "{firsts:?}");
+    }
+}

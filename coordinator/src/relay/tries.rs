@@ -1,0 +1,88 @@
+//! Operations that do not wait for a peer, and questions: the truth about `default` (contract D7).
+
+use std::mem;
+
+use channels::id::{ChannelId, OperationId, SessionId};
+use channels::wire::{Frame, Parcel, Side};
+
+use super::{Relay, Violation};
+use crate::Command;
+
+impl Relay {
+    /// A send that does not wait. A receive that waits may still decline, so its answer is awaited.
+    pub fn try_send(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        parcel: Parcel,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let home = self.home(session, channel, Side::Send, operation)?;
+        if home.chan.ended().is_none() && home.chan.is_full() && !home.chan.has_receives() {
+            commands.push(Command::send(session, Frame::Full { operation }));
+            return Ok(());
+        }
+        self.send(session, channel, operation, parcel, commands)?;
+        if let Some(home) = self.homes.get_mut(&channel)
+            && home.parked.contains_key(&(session, operation))
+        {
+            home.tries.push((session, operation));
+        }
+        Ok(())
+    }
+
+    /// A receive that does not wait.
+    pub fn try_receive(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let home = self.home(session, channel, Side::Receive, operation)?;
+        if home.chan.is_ready() {
+            return self.receive(session, channel, operation, commands);
+        }
+        commands.push(Command::send(session, Frame::Empty { operation }));
+        Ok(())
+    }
+
+    /// How many values a channel holds.
+    pub fn measure(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
+        if !home.attached.contains_key(&session) {
+            return Err(Violation::NotAttached(channel));
+        }
+        let length = home.chan.len() as u64;
+        commands.push(Command::send(session, Frame::Measured { operation, length }));
+        Ok(())
+    }
+
+    /// Ends sends that do not wait and whose value is not on offer any more.
+    pub(super) fn end_tries(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
+        let Some(home) = self.homes.get_mut(&channel) else { return };
+        let mut unsent = Vec::new();
+        for waiter in mem::take(&mut home.tries) {
+            let Some(place) = home.parked.get(&waiter).copied() else { continue };
+            match home.chan.cancel_send(place, &mut |effect| self.effects.push(effect)) {
+                Some(parcel) => {
+                    home.parked.remove(&waiter);
+                    let (session, operation) = waiter;
+                    commands.push(Command::send(session, Frame::Full { operation }));
+                    unsent.push(parcel);
+                }
+                None => home.tries.push(waiter),
+            }
+        }
+        for parcel in unsent {
+            self.release(&parcel.passages, commands);
+        }
+    }
+}
