@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 
+use futures::join;
 use runtime::{Call, Receiver, RecvError, Sender, channel, select, task};
 use serde::{Deserialize, Serialize};
 use tokio::task::yield_now;
@@ -229,7 +230,7 @@ fn a_select_between_near_and_far_starves_neither() {
 #[derive(Serialize, Deserialize, PartialEq, Eq, Debug)]
 enum Anything {
     Nothing,
-    Boxed(Box<Anything>),
+    Boxed(Box<Self>),
 }
 
 #[task]
@@ -297,6 +298,36 @@ fn two_sends_on_one_channel_are_both_chosen() {
             let both = COUNT / 10 + 1..COUNT - COUNT / 10;
             assert!(both.contains(&ones), "capacity {capacity}: {ones} ones of {COUNT}");
         }
+    });
+}
+
+/// C35: and so are they when the select has to wait first, though its peer finds both in the queue.
+#[test]
+fn two_cases_that_wait_on_one_channel_are_both_chosen() {
+    program(async {
+        const COUNT: usize = 100;
+        let both = COUNT / 10 + 1..COUNT - COUNT / 10;
+        let (out, values) = channel(0);
+        let (mut sent, mut received) = (0, 0);
+        for _ in 0..COUNT {
+            let send = async {
+                select! {
+                    out.send(1) => {}
+                    out.send(0) => {}
+                }
+            };
+            // The first is polled first, and waits.
+            sent += join!(send, values.recv()).1.unwrap();
+            let receive = async {
+                select! {
+                    values.recv() => 1,
+                    values.recv() => 0,
+                }
+            };
+            received += join!(receive, out.send(9)).0;
+        }
+        assert!(both.contains(&sent), "the first of two sends was chosen {sent} times of {COUNT}");
+        assert!(both.contains(&received), "and of two receives {received} times");
     });
 }
 
