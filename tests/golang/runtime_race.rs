@@ -55,7 +55,7 @@ enum Second {
 /// C37: the first channel is ready until after the second is, so at no instant is neither. A select
 /// that asks one after the other can miss both.
 async fn never_neither(second: Second) {
-    for round in 0..rounds(200, 20_000) {
+    for round in 0..rounds(200, 100_000) {
         let (one_in, one) = channel(1);
         let (other_in, other) = channel(usize::from(second == Second::HasValue));
         let (ready_in, ready) = channel(1);
@@ -137,8 +137,8 @@ async fn ask_and_ask(from: u64, requests: u64, selects: bool, ended: Sender<()>)
 }
 
 async fn boxes_arrive_whole(selects: bool) {
-    let askers = rounds(4, 100) as u64;
-    let requests = rounds(50, 1000) as u64;
+    let askers = rounds(10, 100) as u64;
+    let requests = rounds(50, 2000) as u64;
     let (ended_in, ended) = channel(0);
     for asker in 0..askers {
         go(ask_and_ask(asker * requests, requests, selects, ended_in.clone()));

@@ -55,8 +55,7 @@ fn nobody_meets_itself() {
             let (out, back) = channel(capacity);
             let (end, ended) = channel(0);
             for me in 0..2 {
-                let times = rounds(200, 1000) as u64;
-                go(send_or_receive(me, times, out.clone(), back.clone(), end.clone()));
+                go(send_or_receive(me, 1000, out.clone(), back.clone(), end.clone()));
             }
             all_end(2, &ended).await;
         }
@@ -123,7 +122,7 @@ async fn select_receives(times: usize, values: Vec<Receiver<u64>>, end: Sender<(
 #[test]
 fn selects_and_plain_operations_come_out_even() {
     program(async {
-        let times = rounds(500, 20_000);
+        let times = rounds(1000, 100_000);
         let (out, values): (Vec<_>, Vec<_>) = [0, 0, 2, 3].into_iter().map(channel).unzip();
         let (end, ended) = channel(0);
         for (out, values) in out.iter().zip(&values) {
