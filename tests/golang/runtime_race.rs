@@ -1,7 +1,7 @@
 //! "Not ready" must be known, not assumed: Go's `TestNonblock…Race`, and the hand-off of boxed
 //! values under pressure (`chanbarrier_test.go`).
 
-use runtime::{Receiver, RecvError, Sender, channel, select, task};
+use runtime::{Receiver, RecvError, Select, Sender, TryRecvError, channel, select, task};
 use serde::{Deserialize, Serialize};
 
 use crate::go::{go, program, rounds};
@@ -83,6 +83,43 @@ fn a_select_sees_one_instant_when_a_value_comes() {
 #[test]
 fn a_select_sees_one_instant_when_a_channel_closes() {
     program(never_neither(Second::IsClosed));
+}
+
+/// Puts a value into the next of some channels before it takes the last one's, round and round.
+#[task]
+async fn move_round(ring: Vec<(Sender<u32>, Receiver<u32>)>, end: Receiver<()>) {
+    let mut at = 0;
+    while end.try_recv().await == Err(TryRecvError::Empty) {
+        let next = (at + 1) % ring.len();
+        // It may be full, for what the select took comes back.
+        let _ = ring[next].0.try_send(1).await;
+        let _ = ring[at].1.try_recv().await;
+        at = next;
+    }
+}
+
+/// C37 once more, with one goroutine for all rounds and more channels, so that one who looks at them
+/// one by one is soon overtaken: whenever the select looks, one of the channels holds a value.
+#[test]
+fn a_select_sees_one_instant_while_a_value_moves() {
+    program(async {
+        let ring: Vec<_> = (0..8).map(|_| channel(1)).collect();
+        let (end_in, end) = channel(0);
+        ring[0].0.send(1).await.unwrap();
+        go(move_round(ring.clone(), end));
+        for round in 0..rounds(50_000, 1_000_000) {
+            let mut select = Select::new();
+            for (_, receiver) in &ring {
+                select.recv(receiver);
+            }
+            let Some(chosen) = select.try_now().await else {
+                panic!("round {round}: none was ready");
+            };
+            // It is full if the other goroutine has come round meanwhile: as good.
+            let _ = ring[chosen.index()].0.try_send(1).await;
+        }
+        end_in.close().await.unwrap();
+    });
 }
 
 /// An answer on the heap, as Go's pointer to one.
