@@ -15,16 +15,19 @@
 //! receive the channel then holds more than its capacity, and no send gets in.
 //!
 //! **Invariants** (checked after every operation in debug builds)
-//! - At least one of `values` and `receives` is empty, but for a select that sends and receives on
-//!   one rendezvous (it never meets itself, C39) and for cases whose select has chosen another.
-//! - `settled` counts the values here or on offer whose send has ended. No send ends that would
-//!   make it more than `capacity`; values that returned, or came along when the home moved, may.
-//! - `settled < capacity` implies that no send waits.
-//! - A send waits only while its value is in `values` or on offer.
-//! - Once the channel has ended, no send waits but those whose value is on offer, and no receive
+//! - A receive waits only while there is no value, but for a select that sends and receives on one
+//!   rendezvous (it never meets itself, C39) and for cases whose select has chosen another.
+//! - A send waits only while the channel is full: the values here or on offer whose send has ended
+//!   are at least `capacity`. No send ends that would make them more; values that returned, or came
+//!   along when the home moved, may.
+//! - Values leave in the order of their sends: first those that returned, then `buffer`, then those
+//!   of `sends`.
+//! - Once the channel has ended no send waits but those whose value is on offer, and no receive
 //!   waits unless a value is on offer that might yet come back.
+//! - `quiet` says that nobody waits and nothing is aside: then a send or receive touches `buffer`
+//!   alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::line::{Line, Place};
 use crate::wire::End;
@@ -44,33 +47,48 @@ pub trait Waiter: Clone {
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
 pub struct Chan<M, W> {
+    quiet: bool,
     capacity: usize,
-    settled: usize,
-    /// Values in the order of their sends, less those on offer.
-    values: Line<M>,
-    /// Sends that wait, each at the place of its value.
-    sends: Line<W>,
+    /// Values whose send has ended, oldest first.
+    buffer: VecDeque<M>,
+    /// How many sends have ended with a value: the age of the next. The youngest are in `buffer`.
+    ended_sends: u64,
+    /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
+    apart: usize,
+    aside: Option<Box<Aside<M>>>,
     /// Receives that wait without an offer.
     receives: Line<W>,
+    /// Sends that wait, with their values, less those on offer.
+    sends: Line<(M, W)>,
     /// Values on offer, by the place of the receive.
     offers: Line<Offer<M, W>>,
-    aside: Option<Box<Aside<M>>>,
-    end: Option<End>,
 }
 
 #[derive(Debug)]
 struct Offer<M, W> {
-    value: Place,
     message: M,
+    source: Source<W>,
     /// None where offers are taken at once.
     receive: Option<W>,
+}
+
+/// Where a value on offer goes if it is declined.
+#[derive(Debug)]
+enum Source<W> {
+    /// Its send had ended: to those that returned, by its age.
+    Ended(u64),
+    /// Its send waits: to its place.
+    Waits(Place, W),
+    /// Its sender died: nowhere.
+    Orphan,
 }
 
 /// What is rarely there.
 #[derive(Debug)]
 struct Aside<M> {
-    /// Values on offer whose sender died: they may still be taken, but never come back.
-    orphans: BTreeSet<Place>,
+    end: Option<End>,
+    /// Values that returned, by age. They are older than all in the buffer.
+    returned: BTreeMap<u64, M>,
     /// Values of sends that were refused or passed over, until their senders fetch them.
     refused: BTreeMap<Place, M>,
 }
@@ -151,14 +169,15 @@ impl<M, W: Waiter> Chan<M, W> {
     /// An open, empty channel. Capacity 0 is a rendezvous.
     pub fn new(capacity: usize) -> Self {
         Self {
+            quiet: true,
             capacity,
-            settled: 0,
-            values: Line::default(),
-            sends: Line::default(),
-            receives: Line::default(),
-            offers: Line::default(),
+            buffer: VecDeque::new(),
+            ended_sends: 0,
+            apart: 0,
             aside: None,
-            end: None,
+            receives: Line::default(),
+            sends: Line::default(),
+            offers: Line::default(),
         }
     }
 
@@ -169,22 +188,22 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// How many values the buffer holds now, those on offer included (C08).
     pub fn len(&self) -> usize {
-        self.settled
+        self.buffer.len() + self.apart
     }
 
     /// Whether the buffer holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.settled == 0
+        self.len() == 0
     }
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.settled >= self.capacity
+        self.len() >= self.capacity
     }
 
     /// Whether a receive would not have to wait.
     pub fn is_ready(&self) -> bool {
-        !self.values.is_empty() || (self.end.is_some() && self.offers.is_empty())
+        self.has_values() || (self.ended().is_some() && self.offers.is_empty())
     }
 
     /// Whether receives wait.
@@ -194,7 +213,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// How the channel ended, if it has.
     pub fn ended(&self) -> Option<&End> {
-        self.end.as_ref()
+        self.aside.as_ref()?.end.as_ref()
     }
 
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
@@ -207,88 +226,70 @@ impl<M, W: Waiter> Chan<M, W> {
         match self.try_send(message, effect) {
             Tried::Done => Sent::Done,
             Tried::Refused(message) => Sent::Refused(message),
-            Tried::Full(message) => Sent::Parked(self.park_send(message, waiter(), effect)),
+            Tried::Full(message) => {
+                let place = self.wait_send(message, waiter());
+                self.match_up(effect);
+                Sent::Parked(place)
+            }
         }
     }
 
     /// Sends a value unless it would have to wait (C36).
     #[inline]
     pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
-        if self.end.is_some() {
+        if self.quiet && self.buffer.len() < self.capacity {
+            self.append(message);
+            return Tried::Done;
+        }
+        if self.ended().is_some() {
             return Tried::Refused(message);
         }
         if W::TAKES
-            && let Some((receive, waiter)) = self.next_receive()
+            && let Some((place, waiter)) = self.next_receive()
         {
             // Found a waiting receiver: the value goes to it, past the buffer.
-            let value = self.values.skip();
-            self.hand(receive, waiter, value, message, effect);
-            self.check();
+            let age = self.ended_sends;
+            self.ended_sends += 1;
+            self.hand(place, waiter, message, Source::Ended(age), effect);
+            self.rest();
             return Tried::Done;
         }
-        if self.settled >= self.capacity {
+        if self.is_full() {
             return Tried::Full(message);
         }
-        self.settled += 1;
-        self.values.push(message);
-        if !W::TAKES {
-            self.match_up(effect);
-        }
-        self.check();
+        self.restore_sent(message, effect);
         Tried::Done
     }
 
-    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room.
-    pub fn park_send(
-        &mut self,
-        message: M,
-        waiter: W,
-        effect: &mut impl FnMut(Effect<W>),
-    ) -> Place {
-        let place = self.wait_send(message, waiter);
-        self.match_up(effect);
-        place
-    }
-
-    /// The same in a process, where nothing can come of it at once.
+    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process nothing
+    /// can come of it at once.
     #[inline]
     pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
-        let place = self.values.push(message);
-        self.sends.push_at(place, waiter);
-        place
+        self.quiet = false;
+        self.sends.push((message, waiter))
     }
 
     /// Puts a value into the buffer whose send returned before the channel came to this home.
     pub fn restore_sent(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) {
-        self.values.push(message);
-        self.settled += 1;
+        self.append(message);
         self.match_up(effect);
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
     #[inline]
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        if self.sends.is_empty()
-            && self.aside.is_none()
-            && let Some((_, message)) = self.values.pop()
+        if self.quiet
+            && let Some(message) = self.buffer.pop_front()
         {
-            // No send waits for the room: most receives end here.
-            self.settled -= 1;
-            self.check();
             return Received::Message(message);
         }
-        self.receive_past(effect)
-    }
-
-    fn receive_past(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        while let Some((place, message)) = self.values.pop() {
-            if self.take(place, effect) {
-                self.check();
-                return Received::Message(message);
-            }
-            self.aside().refused.insert(place, message);
+        if let Some((message, source)) = self.next_value() {
+            self.leave(source, effect);
+            self.rest();
+            return Received::Message(message);
         }
-        match &self.end {
+        self.rest();
+        match self.ended() {
             Some(end) if self.offers.is_empty() => Received::Ended(end.clone()),
             _ => Received::Empty,
         }
@@ -304,6 +305,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at once.
     #[inline]
     pub fn wait_receive(&mut self, waiter: W) -> Place {
+        self.quiet = false;
         self.receives.push(waiter)
     }
 
@@ -312,9 +314,10 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
-            self.take(offer.value, effect);
+            self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
+            self.leave(offer.source, effect);
         }
-        if !W::TAKES || self.end.is_some() {
+        if !W::TAKES || self.aside.is_some() {
             self.match_up(effect);
         }
         Some(offer.message)
@@ -336,11 +339,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Takes a waiting send back. None if its value is on its way to a receiver, or gone.
     pub fn cancel_send(&mut self, send: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
-        let message = match self.sends.at(send) {
-            Some(_) => self.values.leave(send)?,
-            None => return self.take_refused(send),
-        };
-        self.sends.leave(send);
+        let Some((message, _)) = self.sends.leave(send) else { return self.take_refused(send) };
         self.match_up(effect);
         Some(message)
     }
@@ -358,7 +357,9 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// The value of a send that was refused or passed over.
     pub fn take_refused(&mut self, send: Place) -> Option<M> {
-        self.aside.as_mut()?.refused.remove(&send)
+        let message = self.aside.as_mut()?.refused.remove(&send);
+        self.rest();
+        message
     }
 
     /// The value on offer to a receive.
@@ -368,7 +369,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Replaces the callback of a waiting send.
     pub fn rewait_send(&mut self, send: Place, waiter: W) {
-        if let Some(slot) = self.sends.at(send) {
+        if let Some((_, slot)) = self.sends.at(send) {
             *slot = waiter;
         }
     }
@@ -385,15 +386,13 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Ends the channel for senders: those that wait are refused, values already sent stay for the
     /// receivers (C23, C27, C28). False if it had ended before (C29).
     pub fn finish(&mut self, end: End, effect: &mut impl FnMut(Effect<W>)) -> bool {
-        if self.end.is_some() {
+        if self.ended().is_some() {
             return false;
         }
-        self.end = Some(end);
-        let waiting: Vec<Place> = self.sends.iter().map(|(place, _)| place).collect();
-        for place in waiting {
-            if let Some(message) = self.values.leave(place) {
-                self.refuse(place, message, effect);
-            }
+        self.aside().end = Some(end);
+        let waiting: Vec<_> = self.sends.drain().collect();
+        for (place, (message, waiter)) in waiting {
+            self.refuse(place, message, waiter, effect);
         }
         self.match_up(effect);
         true
@@ -403,38 +402,67 @@ impl<M, W: Waiter> Chan<M, W> {
     /// come out.
     pub fn desert(&mut self, end: End, effect: &mut impl FnMut(Effect<W>)) -> Vec<M> {
         self.finish(end, effect);
-        let values: Vec<M> = self.values.drain().map(|(_, message)| message).collect();
-        self.settled -= values.len();
-        self.check();
+        let returned = std::mem::take(&mut self.aside().returned);
+        self.apart -= returned.len();
+        let values = returned.into_values().chain(self.buffer.drain(..)).collect();
+        self.rest();
         values
     }
 
     /// Values and receives meet, freed room lets sends return, and an ended channel lets go of
     /// receives that wait for nothing.
     fn match_up(&mut self, effect: &mut impl FnMut(Effect<W>)) {
+        // In a process, a send that waits has nobody to go to but its own select.
         while !self.receives.is_empty()
-            && let Some((value, _)) = self.values.front()
+            && (self.has_ended_values() || !W::TAKES && !self.sends.is_empty())
         {
-            // In a process, a send that waits has nobody to go to but its own select.
-            if W::TAKES && self.sends.front().is_some_and(|(place, _)| place == value) {
-                break;
+            let Some((place, waiter)) = self.next_receive() else { break };
+            let (message, source) = self.next_value().expect("it was seen");
+            match source {
+                Source::Ended(_) if W::TAKES => self.settle(effect),
+                Source::Ended(_) => self.apart += 1,
+                Source::Waits(..) | Source::Orphan => {}
             }
-            let Some((receive, waiter)) = self.next_receive() else { break };
-            let (value, message) = self.values.pop().expect("there is one at the front");
-            if W::TAKES {
-                self.take(value, effect);
-            }
-            self.hand(receive, waiter, value, message, effect);
+            self.hand(place, waiter, message, source, effect);
         }
         self.settle(effect);
-        if self.end.is_some() && self.offers.is_empty() {
+        if self.offers.is_empty() && self.ended().is_some() {
             for (place, waiter) in self.receives.drain() {
                 if waiter.claim() {
                     effect(Effect { waiter, place, turn: Turn::Ended });
                 }
             }
         }
-        self.check();
+        self.rest();
+    }
+
+    fn has_values(&self) -> bool {
+        self.has_ended_values() || !self.sends.is_empty()
+    }
+
+    fn has_ended_values(&self) -> bool {
+        !self.buffer.is_empty()
+            || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
+    }
+
+    /// Takes out the value whose turn it is.
+    fn next_value(&mut self) -> Option<(M, Source<W>)> {
+        let returned = self.aside.as_mut().and_then(|aside| aside.returned.pop_first());
+        if let Some((age, message)) = returned {
+            self.apart -= 1;
+            return Some((message, Source::Ended(age)));
+        }
+        if let Some(message) = self.buffer.pop_front() {
+            let age = self.ended_sends - 1 - self.buffer.len() as u64;
+            return Some((message, Source::Ended(age)));
+        }
+        while let Some((place, (message, waiter))) = self.sends.pop() {
+            if waiter.claim() {
+                return Some((message, Source::Waits(place, waiter)));
+            }
+            self.aside().refused.insert(place, message);
+        }
+        None
     }
 
     /// The receive that has waited longest and still may.
@@ -454,77 +482,103 @@ impl<M, W: Waiter> Chan<M, W> {
         &mut self,
         place: Place,
         waiter: W,
-        value: Place,
         message: M,
+        source: Source<W>,
         effect: &mut impl FnMut(Effect<W>),
     ) {
         let receive = (!W::TAKES).then(|| waiter.clone());
-        self.offers.restore(place, Offer { value, message, receive });
+        self.offers.restore(place, Offer { message, source, receive });
         effect(Effect { waiter, place, turn: Turn::Offered });
     }
 
-    /// A value leaves the channel into a receiver's hands. False if it may not, for its send is a
-    /// case of a select that has chosen another.
-    fn take(&mut self, value: Place, effect: &mut impl FnMut(Effect<W>)) -> bool {
-        if let Some(waiter) = self.sends.leave(value) {
-            if !waiter.claim() {
-                return false;
-            }
-            effect(Effect { waiter, place: value, turn: Turn::Sent });
-        } else if self.aside.as_mut().is_none_or(|aside| !aside.orphans.remove(&value)) {
-            self.settled -= 1;
-            self.settle(effect);
+    /// A value has left the channel into a receiver's hands.
+    fn leave(&mut self, source: Source<W>, effect: &mut impl FnMut(Effect<W>)) {
+        match source {
+            Source::Ended(_) => self.settle(effect),
+            Source::Waits(place, waiter) => effect(Effect { waiter, place, turn: Turn::Sent }),
+            Source::Orphan => {}
         }
-        true
     }
 
-    /// Sends that wait return as far as there is room.
+    /// Sends that wait return as far as there is room: first those whose value is on offer, for they
+    /// have waited longest.
     fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.settled < self.capacity
-            && let Some((place, waiter)) = self.sends.pop()
+        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
+            let waits = |offer: &&mut Offer<M, W>| matches!(offer.source, Source::Waits(..));
+            let Some(offer) = self.offers.iter_mut().find(waits) else { break };
+            let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
+            self.ended_sends += 1;
+            self.apart += 1;
+            if let Source::Waits(place, waiter) = source {
+                effect(Effect { waiter, place, turn: Turn::Sent });
+            }
+        }
+        while self.len() < self.capacity
+            && let Some((place, (message, waiter))) = self.sends.pop()
         {
             if waiter.claim() {
-                self.settled += 1;
+                self.append(message);
                 effect(Effect { waiter, place, turn: Turn::Sent });
-            } else if let Some(message) = self.values.leave(place) {
+            } else {
                 self.aside().refused.insert(place, message);
             }
         }
     }
 
     fn put_back(&mut self, offer: Offer<M, W>, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
-        let value = offer.value;
-        if self.aside.as_mut().is_some_and(|aside| aside.orphans.remove(&value)) {
-            return Some(offer.message);
-        }
-        if self.end.is_some() && self.sends.at(value).is_some() {
-            self.refuse(value, offer.message, effect);
-        } else {
-            self.values.restore(value, offer.message);
-            self.settled += usize::from(W::TAKES);
+        match offer.source {
+            Source::Orphan => return Some(offer.message),
+            Source::Ended(age) => {
+                self.apart += usize::from(W::TAKES);
+                self.aside().returned.insert(age, offer.message);
+            }
+            Source::Waits(place, waiter) if self.ended().is_some() => {
+                self.refuse(place, offer.message, waiter, effect);
+            }
+            Source::Waits(place, waiter) => self.sends.restore(place, (offer.message, waiter)),
         }
         None
     }
 
-    fn refuse(&mut self, send: Place, message: M, effect: &mut impl FnMut(Effect<W>)) {
-        let waiter = self.sends.leave(send).expect("only a send that waits is refused");
-        self.aside().refused.insert(send, message);
+    fn refuse(&mut self, place: Place, message: M, waiter: W, effect: &mut impl FnMut(Effect<W>)) {
+        self.aside().refused.insert(place, message);
         if waiter.claim() {
-            effect(Effect { waiter, place: send, turn: Turn::Refused });
+            effect(Effect { waiter, place, turn: Turn::Refused });
         }
     }
 
-    fn aside(&mut self) -> &mut Aside<M> {
-        let empty = || Box::new(Aside { orphans: BTreeSet::new(), refused: BTreeMap::new() });
-        self.aside.get_or_insert_with(empty)
+    /// Puts a value into the buffer whose send ends with that.
+    #[inline]
+    fn append(&mut self, message: M) {
+        self.ended_sends += 1;
+        self.buffer.push_back(message);
     }
 
+    fn aside(&mut self) -> &mut Aside<M> {
+        self.quiet = false;
+        let empty = || Aside { end: None, returned: BTreeMap::new(), refused: BTreeMap::new() };
+        self.aside.get_or_insert_with(|| Box::new(empty()))
+    }
+
+    /// Every operation that found the channel not quiet ends here.
     #[inline]
-    fn check(&self) {
-        debug_assert!(W::TAKES || self.values.is_empty() || self.receives.is_empty());
-        debug_assert!(self.settled >= self.capacity || self.sends.is_empty());
-        debug_assert!(self.end.is_none() || self.sends.len() <= self.offers.len());
-        debug_assert!(self.end.is_none() || self.receives.is_empty() || !self.offers.is_empty());
+    fn rest(&mut self) {
+        let is_bare = |aside: &Aside<M>| {
+            aside.end.is_none() && aside.returned.is_empty() && aside.refused.is_empty()
+        };
+        if self.aside.as_deref().is_some_and(is_bare) {
+            self.aside = None;
+        }
+        self.quiet = self.receives.is_empty()
+            && self.sends.is_empty()
+            && self.aside.is_none()
+            && (W::TAKES || self.offers.is_empty());
+        debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
+        debug_assert!(self.is_full() || self.sends.is_empty());
+        debug_assert!(self.ended().is_none() || self.sends.is_empty());
+        debug_assert!(
+            self.ended().is_none() || self.receives.is_empty() || !self.offers.is_empty()
+        );
     }
 }
 

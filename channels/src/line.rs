@@ -44,30 +44,10 @@ impl<T> Line<T> {
     /// Joins at the back.
     #[inline]
     pub fn push(&mut self, item: T) -> Place {
-        let place = self.skip();
-        self.append(place, item);
-        place
-    }
-
-    /// Joins at the back under a place given by another line; places must grow.
-    pub fn push_at(&mut self, place: Place, item: T) {
-        debug_assert!(place.0 >= self.next, "places grow");
-        self.next = place.0 + 1;
-        self.append(place, item);
-    }
-
-    /// Gives a place at the back to somebody who leaves it at once.
-    #[inline]
-    pub fn skip(&mut self) -> Place {
         let place = Place(self.next);
         self.next += 1;
+        self.append(place, item);
         place
-    }
-
-    /// The one at the front.
-    pub fn front(&self) -> Option<(Place, &T)> {
-        let (place, item) = self.entries.front()?;
-        Some((*place, item.as_ref()?))
     }
 
     /// Takes the one at the front.
@@ -129,14 +109,14 @@ impl<T> Line<T> {
         self.entries[index].1.as_mut()
     }
 
-    /// The same, to look at.
-    pub fn get(&self, place: Place) -> Option<&T> {
-        self.entries[self.index(place).ok()?].1.as_ref()
-    }
-
     /// Everybody in line, from front to back.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
         self.entries.iter().filter_map(|(place, item)| Some((*place, item.as_ref()?)))
+    }
+
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|(_, item)| item.as_mut())
     }
 
     /// Empties the line, from front to back.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Chan, Effect, Offer, Waiter};
+use super::{Chan, Effect, Source, Waiter};
 use crate::line::Place;
 
 impl<M, W: Waiter> Chan<M, W> {
@@ -14,21 +14,22 @@ impl<M, W: Waiter> Chan<M, W> {
         effect: &mut impl FnMut(Effect<W>),
     ) -> Vec<M> {
         let mut dropped = Vec::new();
-        let receives: Vec<Place> =
-            self.receives.iter().filter(|(_, waiter)| dead(waiter)).map(|(at, _)| at).collect();
+        let receives = self.receives.iter().filter(|(_, waiter)| dead(waiter));
+        let receives: Vec<Place> = receives.map(|(place, _)| place).collect();
         receives.into_iter().for_each(|place| drop(self.receives.leave(place)));
-        let sends: Vec<Place> =
-            self.sends.iter().filter(|(_, waiter)| dead(waiter)).map(|(at, _)| at).collect();
+        let sends = self.sends.iter().filter(|(_, (_, waiter))| dead(waiter));
+        let sends: Vec<Place> = sends.map(|(place, _)| place).collect();
         for place in sends {
-            self.sends.leave(place);
-            match self.values.leave(place) {
-                Some(message) => dropped.push(message),
-                None => drop(self.aside().orphans.insert(place)),
+            dropped.extend(self.sends.leave(place).map(|(message, _)| message));
+        }
+        for offer in self.offers.iter_mut() {
+            if matches!(&offer.source, Source::Waits(_, waiter) if dead(waiter)) {
+                offer.source = Source::Orphan;
             }
         }
-        let is_dead = |offer: &Offer<M, W>| offer.receive.as_ref().is_some_and(&dead);
-        let offers: Vec<Place> =
-            self.offers.iter().filter(|(_, offer)| is_dead(offer)).map(|(at, _)| at).collect();
+        let offers =
+            self.offers.iter().filter(|(_, offer)| offer.receive.as_ref().is_some_and(&dead));
+        let offers: Vec<Place> = offers.map(|(place, _)| place).collect();
         for receive in offers {
             let offer = self.offers.leave(receive).expect("it was found there");
             dropped.extend(self.put_back(offer, effect));
@@ -38,12 +39,19 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Everything that a home that moves takes along, in the order of the sends: the values, and
-    /// who waits for each to go. Values that were taken and not fetched are among them.
+    /// who waits for each to go. Values that were taken and not fetched are among them. For a home
+    /// in a process.
     pub fn contents(&self) -> Vec<(&M, Option<&W>)> {
-        let offered = self.offers.iter().map(|(_, offer)| (offer.value, &offer.message));
-        let mut values: Vec<_> = offered.chain(self.values.iter()).collect();
-        values.sort_by_key(|(place, _)| *place);
-        values.into_iter().map(|(place, message)| (message, self.sends.get(place))).collect()
+        let fetched = self.offers.iter().filter_map(|(_, offer)| match &offer.source {
+            Source::Ended(age) => Some((*age, &offer.message)),
+            Source::Waits(..) | Source::Orphan => None,
+        });
+        let returned = self.aside.iter().flat_map(|aside| &aside.returned);
+        let mut old: Vec<(u64, &M)> = fetched.chain(returned.map(|(age, m)| (*age, m))).collect();
+        old.sort_by_key(|(age, _)| *age);
+        let ended = old.into_iter().map(|(_, message)| message).chain(&self.buffer);
+        let sends = self.sends.iter().map(|(_, (message, waiter))| (message, Some(waiter)));
+        ended.map(|message| (message, None)).chain(sends).collect()
     }
 
     /// The values of all sends that were refused or passed over and have not fetched them.
@@ -51,23 +59,23 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.as_mut().map(|aside| std::mem::take(&mut aside.refused)).unwrap_or_default()
     }
 
-    /// Takes everything out, for a home that moves, which knows that no offer has been seen yet.
+    /// Takes everything out, in the order of [`Chan::contents`]. What was taken and not fetched has
+    /// not been seen yet, so its receive waits again, at its old place.
     pub fn dismantle(&mut self) -> Parts<M, W> {
-        let mut parts = Parts { sent: Vec::new(), sends: Vec::new(), receives: Vec::new() };
-        for (receive, offer) in self.offers.drain().collect::<Vec<_>>() {
-            self.values.restore(offer.value, offer.message);
-            parts.receives.push((receive, offer.receive));
-        }
-        for (place, message) in self.values.drain() {
-            match self.sends.leave(place) {
-                None => parts.sent.push(message),
-                Some(waiter) => parts.sends.push((place, message, waiter)),
+        let mut old = self.aside.take().map(|aside| aside.returned).unwrap_or_default();
+        let mut receives = Vec::new();
+        for (place, offer) in self.offers.drain() {
+            receives.push((place, offer.receive));
+            if let Source::Ended(age) = offer.source {
+                old.insert(age, offer.message);
             }
         }
-        let waiting = self.receives.drain().map(|(place, waiter)| (place, Some(waiter)));
-        parts.receives.extend(waiting);
-        parts.receives.sort_by_key(|(place, _)| *place);
-        self.settled = 0;
+        receives.extend(self.receives.drain().map(|(place, waiter)| (place, Some(waiter))));
+        receives.sort_by_key(|(place, _)| *place);
+        let sent = old.into_values().chain(self.buffer.drain(..)).collect();
+        let sends = self.sends.drain().map(|(place, (message, waiter))| (place, message, waiter));
+        let parts = Parts { sent, sends: sends.collect(), receives };
+        self.apart = 0;
         parts
     }
 }
