@@ -98,8 +98,8 @@ async fn move_round(ring: Vec<(Sender<u32>, Receiver<u32>)>, end: Receiver<()>) 
     }
 }
 
-/// C37 once more, with one goroutine for all rounds and more channels, so that one who looks at them
-/// one by one is soon overtaken: whenever the select looks, one of the channels holds a value.
+/// C37 once more, with one goroutine for all rounds and more channels, so that one who looks at
+/// them one by one is soon overtaken: whenever the select looks, one of the channels holds a value.
 #[test]
 fn a_select_sees_one_instant_while_a_value_moves() {
     program(async {

@@ -1,5 +1,5 @@
-//! Programs that show a rule: whose turn it is, what is closed, how much is buffered, in which order
-//! it comes.
+//! Programs that show a rule: whose turn it is, what is closed, how much is buffered, in which
+//! order it comes.
 
 use futures::StreamExt;
 use runtime::{Receiver, Sender, channel, select, task};
