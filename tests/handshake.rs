@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ::coordinator::Settings;
 use ::coordinator::platform::{Launch, Memory};
 use ::coordinator::server::{Config, serve};
+use ::coordinator::{Limits, Settings};
+use channels::id::{ChannelId, OperationId};
 use channels::sequence::Sequence;
 use channels::wire::{
-    BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role, Secret, read_batch,
+    BatchWriter, Build, Frame, PROTOCOL_VERSION, Parcel, Place, Role, Secret, read_batch,
 };
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,10 +19,14 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// A coordinator without workers; its address, its key, and what stops it.
 async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
+    coordinator_with(Settings::default()).await
+}
+
+async fn coordinator_with(settings: Settings) -> (String, Secret, oneshot::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let key = Secret::random();
-    let config = Config { settings: Settings::default(), client_secret: key.clone() };
+    let config = Config { settings, client_secret: key.clone() };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(serve(listener, config, Box::new(Memory::new(|_: Launch| {})), stopped));
     (address, key, stop)
@@ -103,4 +108,55 @@ async fn rubbish_ends_its_own_link_only() {
     timeout(Duration::from_secs(20), silent.read_to_end(&mut answer)).await.unwrap().ok();
     let welcome = answers(&address, batch(&[hello(PROTOCOL_VERSION, key)])).await;
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]));
+}
+
+/// Offers come only to who asked for them: however many a node asked for, it gets them all, as fast
+/// as it reads.
+#[tokio::test]
+async fn who_asks_for_much_gets_it_as_it_reads() {
+    const VALUES: u64 = 32;
+    let limits = Limits { queued_bytes_max: 1 << 20, ..Limits::default() };
+    let settings = Settings { limits, ..Settings::default() };
+    let (address, key, _stop) = coordinator_with(settings).await;
+    let stream = TcpStream::connect(&address).await.unwrap();
+    let (mut socket, _) =
+        tokio_tungstenite::client_async(format!("ws://{address}"), stream).await.unwrap();
+    let channel = ChannelId(1);
+    let parcel = Parcel { payload: vec![0; 1 << 20].into(), ..Parcel::default() };
+    let mut frames = vec![
+        hello(PROTOCOL_VERSION, key),
+        Frame::Export { channel, capacity: VALUES as u32, senders: 1, receivers: 1 },
+    ];
+    frames.extend((0..VALUES).map(|_| Frame::Restore { channel, parcel: parcel.clone() }));
+    let receive = |operation| Frame::Receive { channel, operation: OperationId(operation) };
+    frames.extend((0..VALUES).map(receive));
+    let mut sequence = Sequence::default();
+    for frame in frames {
+        let mut writer = BatchWriter::new(sequence.envelope());
+        writer.push(&frame);
+        sequence.sent(1);
+        socket.send(Message::Binary(writer.finish())).await.unwrap();
+    }
+    let mut writer = BatchWriter::new(sequence.envelope());
+    writer.push(&Frame::Goodbye {});
+    let goodbye = Message::Binary(writer.finish());
+    let mut offers = 0;
+    while offers < VALUES {
+        let message = socket.next().await.expect("the link is whole").unwrap();
+        for frame in read_batch(message.into_data()).unwrap().1 {
+            match frame {
+                Frame::Offer { parcel: offered, .. } => {
+                    assert_eq!(offered, parcel);
+                    offers += 1;
+                }
+                Frame::Turned { reason } => panic!("after {offers} offers: {reason}"),
+                _ => {}
+            }
+        }
+    }
+    // The link is still there: its last words are the answer to these.
+    socket.send(goodbye).await.unwrap();
+    let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("no last words") };
+    let frames = read_batch(bytes).unwrap().1;
+    assert!(matches!(&frames[..], [Frame::Turned { reason }] if reason == "goodbye"), "{frames:?}");
 }

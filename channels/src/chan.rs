@@ -55,7 +55,7 @@ pub struct Chan<M, W> {
     ended_sends: u64,
     /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
     apart: usize,
-    aside: Option<Box<Aside<M>>>,
+    aside: Option<Box<Aside<M, W>>>,
     /// Receives that wait without an offer.
     receives: Line<W>,
     /// Sends that wait, with their values, less those on offer.
@@ -85,84 +85,14 @@ enum Source<W> {
 
 /// What is rarely there.
 #[derive(Debug)]
-struct Aside<M> {
+struct Aside<M, W> {
     end: Option<End>,
     /// Values that returned, by age. They are older than all in the buffer.
     returned: BTreeMap<u64, M>,
     /// Values of sends that were refused or passed over, until their senders fetch them.
     refused: BTreeMap<Place, M>,
-}
-
-/// An operation that ended, or got an offer, because of another.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Effect<W> {
-    /// Whom it concerns.
-    pub waiter: W,
-    /// The place that the operation was given when it parked.
-    pub place: Place,
-    /// What happened to it.
-    pub turn: Turn,
-}
-
-/// What happened to a parked operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The send's value is in the buffer or was taken: the send returns Ok.
-    Sent,
-    /// The channel ended first; the value is at [`Chan::take_refused`].
-    Refused,
-    /// A value lies ready for the receive: [`Chan::accept`] or [`Chan::decline`] it.
-    Offered,
-    /// The channel ended and is drained.
-    Ended,
-}
-
-/// The outcome of a send at once.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Sent<M> {
-    /// The value is in the buffer.
-    Done,
-    /// The send waits; an [`Effect`] will tell.
-    Parked(Place),
-    /// The channel has ended. Here is the value back.
-    Refused(M),
-}
-
-/// The outcome of a send that does not wait.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Tried<M> {
-    /// The value is in the buffer, or with a receive that waited.
-    Done,
-    /// It would have to wait. Here is the value back.
-    Full(M),
-    /// The channel has ended. Here is the value back.
-    Refused(M),
-}
-
-/// The outcome of a receive at once.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Received<M> {
-    /// The value, taken.
-    Message(M),
-    /// Nothing there now.
-    Empty,
-    /// Nothing there and nothing will come.
-    Ended(End),
-}
-
-/// Where a parked send stands.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub enum SendStatus<M> {
-    /// It waits.
-    Waiting,
-    /// It has returned Ok.
-    Sent,
-    /// The channel ended first. Here is the value back.
-    Refused(M),
+    /// Who wants to know when the channel ends: the last who asked.
+    watcher: Option<W>,
 }
 
 impl<M, W: Waiter> Chan<M, W> {
@@ -261,8 +191,8 @@ impl<M, W: Waiter> Chan<M, W> {
         Tried::Done
     }
 
-    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process nothing
-    /// can come of it at once.
+    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
+    /// nothing can come of it at once.
     #[inline]
     pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
         self.quiet = false;
@@ -302,7 +232,8 @@ impl<M, W: Waiter> Chan<M, W> {
         place
     }
 
-    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at once.
+    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at
+    /// once.
     #[inline]
     pub fn wait_receive(&mut self, waiter: W) -> Place {
         self.quiet = false;
@@ -390,12 +321,20 @@ impl<M, W: Waiter> Chan<M, W> {
             return false;
         }
         self.aside().end = Some(end);
+        if let Some(waiter) = self.aside().watcher.take() {
+            effect(Effect { waiter, place: Place::default(), turn: Turn::Ended });
+        }
         let waiting: Vec<_> = self.sends.drain().collect();
         for (place, (message, waiter)) in waiting {
             self.refuse(place, message, waiter, effect);
         }
         self.match_up(effect);
         true
+    }
+
+    /// Calls back when the channel ends. One watcher at a time: the last who asked.
+    pub fn watch(&mut self, waiter: W) {
+        self.aside().watcher = Some(waiter);
     }
 
     /// Ends the channel because nobody will receive any more. The values that nobody will take
@@ -408,182 +347,27 @@ impl<M, W: Waiter> Chan<M, W> {
         self.rest();
         values
     }
+}
 
-    /// Values and receives meet, freed room lets sends return, and an ended channel lets go of
-    /// receives that wait for nothing.
-    fn match_up(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        // In a process, a send that waits has nobody to go to but its own select.
-        while !self.receives.is_empty()
-            && (self.has_ended_values() || !W::TAKES && !self.sends.is_empty())
-        {
-            let Some((place, waiter)) = self.next_receive() else { break };
-            let (message, source) = self.next_value().expect("it was seen");
-            match source {
-                Source::Ended(_) if W::TAKES => self.settle(effect),
-                Source::Ended(_) => self.apart += 1,
-                Source::Waits(..) | Source::Orphan => {}
-            }
-            self.hand(place, waiter, message, source, effect);
-        }
-        self.settle(effect);
-        if self.offers.is_empty() && self.ended().is_some() {
-            for (place, waiter) in self.receives.drain() {
-                if waiter.claim() {
-                    effect(Effect { waiter, place, turn: Turn::Ended });
-                }
-            }
-        }
-        self.rest();
+impl<M, W> Aside<M, W> {
+    fn is_bare(&self) -> bool {
+        let Self { end, returned, refused, watcher } = self;
+        end.is_none() && returned.is_empty() && refused.is_empty() && watcher.is_none()
     }
+}
 
-    fn has_values(&self) -> bool {
-        self.has_ended_values() || !self.sends.is_empty()
-    }
-
-    fn has_ended_values(&self) -> bool {
-        !self.buffer.is_empty()
-            || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
-    }
-
-    /// Takes out the value whose turn it is.
-    fn next_value(&mut self) -> Option<(M, Source<W>)> {
-        let returned = self.aside.as_mut().and_then(|aside| aside.returned.pop_first());
-        if let Some((age, message)) = returned {
-            self.apart -= 1;
-            return Some((message, Source::Ended(age)));
-        }
-        if let Some(message) = self.buffer.pop_front() {
-            let age = self.ended_sends - 1 - self.buffer.len() as u64;
-            return Some((message, Source::Ended(age)));
-        }
-        while let Some((place, (message, waiter))) = self.sends.pop() {
-            if waiter.claim() {
-                return Some((message, Source::Waits(place, waiter)));
-            }
-            self.aside().refused.insert(place, message);
-        }
-        None
-    }
-
-    /// The receive that has waited longest and still may.
-    #[inline]
-    fn next_receive(&mut self) -> Option<(Place, W)> {
-        while let Some((place, waiter)) = self.receives.pop() {
-            if waiter.claim() {
-                return Some((place, waiter));
-            }
-        }
-        None
-    }
-
-    /// Lays a value ready for a receive.
-    #[inline]
-    fn hand(
-        &mut self,
-        place: Place,
-        waiter: W,
-        message: M,
-        source: Source<W>,
-        effect: &mut impl FnMut(Effect<W>),
-    ) {
-        let receive = (!W::TAKES).then(|| waiter.clone());
-        self.offers.restore(place, Offer { message, source, receive });
-        effect(Effect { waiter, place, turn: Turn::Offered });
-    }
-
-    /// A value has left the channel into a receiver's hands.
-    fn leave(&mut self, source: Source<W>, effect: &mut impl FnMut(Effect<W>)) {
-        match source {
-            Source::Ended(_) => self.settle(effect),
-            Source::Waits(place, waiter) => effect(Effect { waiter, place, turn: Turn::Sent }),
-            Source::Orphan => {}
-        }
-    }
-
-    /// Sends that wait return as far as there is room: first those whose value is on offer, for they
-    /// have waited longest.
-    fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
-            let waits = |offer: &&mut Offer<M, W>| matches!(offer.source, Source::Waits(..));
-            let Some(offer) = self.offers.iter_mut().find(waits) else { break };
-            let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
-            self.ended_sends += 1;
-            self.apart += 1;
-            if let Source::Waits(place, waiter) = source {
-                effect(Effect { waiter, place, turn: Turn::Sent });
-            }
-        }
-        while self.len() < self.capacity
-            && let Some((place, (message, waiter))) = self.sends.pop()
-        {
-            if waiter.claim() {
-                self.append(message);
-                effect(Effect { waiter, place, turn: Turn::Sent });
-            } else {
-                self.aside().refused.insert(place, message);
-            }
-        }
-    }
-
-    fn put_back(&mut self, offer: Offer<M, W>, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
-        match offer.source {
-            Source::Orphan => return Some(offer.message),
-            Source::Ended(age) => {
-                self.apart += usize::from(W::TAKES);
-                self.aside().returned.insert(age, offer.message);
-            }
-            Source::Waits(place, waiter) if self.ended().is_some() => {
-                self.refuse(place, offer.message, waiter, effect);
-            }
-            Source::Waits(place, waiter) => self.sends.restore(place, (offer.message, waiter)),
-        }
-        None
-    }
-
-    fn refuse(&mut self, place: Place, message: M, waiter: W, effect: &mut impl FnMut(Effect<W>)) {
-        self.aside().refused.insert(place, message);
-        if waiter.claim() {
-            effect(Effect { waiter, place, turn: Turn::Refused });
-        }
-    }
-
-    /// Puts a value into the buffer whose send ends with that.
-    #[inline]
-    fn append(&mut self, message: M) {
-        self.ended_sends += 1;
-        self.buffer.push_back(message);
-    }
-
-    fn aside(&mut self) -> &mut Aside<M> {
-        self.quiet = false;
-        let empty = || Aside { end: None, returned: BTreeMap::new(), refused: BTreeMap::new() };
-        self.aside.get_or_insert_with(|| Box::new(empty()))
-    }
-
-    /// Every operation that found the channel not quiet ends here.
-    #[inline]
-    fn rest(&mut self) {
-        let is_bare = |aside: &Aside<M>| {
-            aside.end.is_none() && aside.returned.is_empty() && aside.refused.is_empty()
-        };
-        if self.aside.as_deref().is_some_and(is_bare) {
-            self.aside = None;
-        }
-        self.quiet = self.receives.is_empty()
-            && self.sends.is_empty()
-            && self.aside.is_none()
-            && (W::TAKES || self.offers.is_empty());
-        debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
-        debug_assert!(self.is_full() || self.sends.is_empty());
-        debug_assert!(self.ended().is_none() || self.sends.is_empty());
-        debug_assert!(
-            self.ended().is_none() || self.receives.is_empty() || !self.offers.is_empty()
-        );
+impl<M, W> Default for Aside<M, W> {
+    fn default() -> Self {
+        let (returned, refused) = (BTreeMap::new(), BTreeMap::new());
+        Self { end: None, returned, refused, watcher: None }
     }
 }
 
 mod home;
+mod matching;
+mod outcome;
 #[cfg(test)]
 mod tests;
 
 pub use home::Parts;
+pub use outcome::{Effect, Received, SendStatus, Sent, Tried, Turn};

@@ -6,12 +6,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::Poll;
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::blocking::wait_for;
+use crate::claim::Waiting;
 use crate::id::ChannelId;
 use crate::location::{Location, Shared};
 use crate::lock::Lock;
@@ -189,6 +191,21 @@ impl<T: Message> Sender<T> {
     /// ```
     pub fn close(&self) -> Closing<'_, T> {
         Closing::new(self)
+    }
+
+    /// Waits until the channel has ended, if it stays at home here: for a timer, which nobody needs
+    /// once its receiver is gone. Of a channel that has left it waits for ever.
+    #[doc(hidden)]
+    pub async fn ended_here(&self) {
+        std::future::poll_fn(|context| match &mut self.shared.lock().location {
+            Location::Local(chan) if chan.ended().is_some() => Poll::Ready(()),
+            Location::Local(chan) => {
+                chan.watch(Waiting::Task(context.waker().clone()));
+                Poll::Pending
+            }
+            Location::Relayed(_) => Poll::Pending,
+        })
+        .await;
     }
 
     /// [`Sender::close`] for code that is not async.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 /// Where somebody stands in a [`Line`]. Never used twice in one line.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Place(u64);
 
 /// Absent entries that are tolerated before the line is closed up.

@@ -25,13 +25,16 @@ use std::time::Duration;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
+mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+mod task;
 
+pub use limits::Limits;
 use relay::{Relay, Violation};
 use scheduler::{Policy, Scheduler, Spawn, Totals};
 
@@ -116,12 +119,15 @@ pub struct Settings {
     pub policy: Policy,
     /// Silence after which a node is fenced.
     pub lease: Duration,
+    /// What each session may have here.
+    pub limits: Limits,
 }
 
 impl Default for Settings {
     /// A lease of ten seconds.
     fn default() -> Self {
-        Self { policy: Policy::default(), lease: Duration::from_secs(10) }
+        let (policy, limits) = (Policy::default(), Limits::default());
+        Self { policy, lease: Duration::from_secs(10), limits }
     }
 }
 
@@ -146,7 +152,7 @@ impl Coordinator {
     /// A coordinator without sessions.
     pub fn new(settings: Settings) -> Self {
         let scheduler = Scheduler::new(settings.policy.clone());
-        let (sessions, relay) = (BTreeMap::new(), Relay::default());
+        let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
         Self { settings, sessions, scheduler, relay }
     }
 
@@ -175,6 +181,9 @@ impl Coordinator {
             }
             Event::Tick => self.on_tick(now, commands),
         }
+        while let Some((session, excess)) = self.relay.take_excess() {
+            self.cut(now, session, excess, commands);
+        }
         self.scheduler.place(now, &mut self.relay, commands);
         for command in &commands[from..] {
             if let Command::Send { session, .. } = command
@@ -200,6 +209,7 @@ impl Coordinator {
         }
         let session_now = Session { role, build, heard: now, spoke: now };
         self.sessions.insert(session, session_now);
+        self.relay.enter(session);
         let lease_ms = self.settings.lease.as_millis() as u64;
         commands.push(Command::send(session, Frame::Welcome { session, lease_ms }));
     }
@@ -229,6 +239,8 @@ impl Coordinator {
                 if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
                     return Err("this coordinator has a client already".to_owned());
                 }
+                // With the last client all of its workers went.
+                self.relay.clear();
                 self.scheduler.on_client(*workers_max, *place);
                 Ok(())
             }
@@ -250,8 +262,7 @@ impl Coordinator {
         known.heard = now;
         if let Err(violation) = self.on_frame(now, session, frame, commands) {
             let reason = format!("it broke the protocol: {violation}");
-            self.fence(now, session, &reason, commands);
-            commands.push(Command::Close { session, reason });
+            self.cut(now, session, reason, commands);
         }
     }
 
@@ -286,7 +297,7 @@ impl Coordinator {
                 relay.measure(session, channel, operation, commands)
             }
             Frame::CancelSend { channel, operation } => {
-                relay.cancel_send((session, operation), channel, commands);
+                relay.cancel_send(session, channel, operation, commands);
                 Ok(())
             }
             Frame::Receive { channel, operation } => {
@@ -296,7 +307,7 @@ impl Coordinator {
                 relay.accept(session, channel, operation, commands)
             }
             Frame::Decline { channel, operation } => {
-                relay.decline((session, operation), channel, commands);
+                relay.decline(session, channel, operation, commands);
                 Ok(())
             }
             Frame::Close { channel, operation } => {
@@ -306,8 +317,8 @@ impl Coordinator {
                 relay.detach(session, channel, side, arrivals, commands)
             }
             Frame::Spawn { task, name, signature, options, result, arguments } => {
-                let spawn = Spawn { task, name, signature, options, result, arguments };
-                self.scheduler.on_spawn(session, spawn, relay, commands)
+                let spawn = Spawn { task, name, signature, options, result };
+                self.scheduler.on_spawn(session, spawn, arguments, relay, commands)
             }
             Frame::Abort { task } => {
                 self.scheduler.on_abort(task, relay, commands);
@@ -349,13 +360,26 @@ impl Coordinator {
             .collect();
         for session in dead {
             let reason = format!("it was silent for {:.1} s", lease.as_secs_f64());
-            self.fence(now, session, &reason, commands);
-            commands.push(Command::Close { session, reason });
+            self.cut(now, session, reason, commands);
         }
         for (id, session) in &self.sessions {
             if now.saturating_sub(session.spoke) > lease / 3 {
                 commands.push(Command::send(*id, Frame::Heartbeat {}));
             }
+        }
+    }
+
+    /// Fences a session, and ends its link.
+    fn cut(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        reason: String,
+        commands: &mut Vec<Command>,
+    ) {
+        if self.sessions.contains_key(&session) {
+            self.fence(now, session, &reason, commands);
+            commands.push(Command::Close { session, reason });
         }
     }
 

@@ -75,7 +75,8 @@ async fn main() -> anyhow::Result<()> {
     });
     let policy =
         Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
-    let settings = Settings { policy, lease: Duration::from_millis(flags.lease_ms) };
+    let settings =
+        Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;

@@ -8,61 +8,47 @@
 //!
 //! Payloads are never looked into.
 
-use std::collections::BTreeMap;
+mod cargo;
+mod ledger;
+mod violation;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 
 use channels::chan::{self, Chan, Effect, Sent, Turn};
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::line::Place;
-use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Passage, Side};
+use channels::wire::{CAPACITY_MAX, End, Frame, Parcel, Side};
 
 use crate::Command;
+use crate::limits::Limits;
+pub use cargo::Cargo;
+use ledger::{Ledger, Parked};
+pub use violation::Violation;
 
 mod tries;
 
 /// All channels at home here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
+    ledger: Ledger,
+    /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
+    /// only handle is in the buffer of another …: the list takes them one by one, where recursion
+    /// would take a part of the stack for each.
+    gone: VecDeque<Gone>,
     /// Scratch space, so that a message allocates nothing.
     effects: Vec<Effect<Waiter>>,
 }
 
-/// A frame that its sender had no right to send. The link ends.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
-    /// No such channel, or no handle to it: the two are not told apart.
-    #[error("{0} is not known to this session")]
-    NotAttached(ChannelId),
-    /// The identity is taken.
-    #[error("{0} exists already")]
-    Exists(ChannelId),
-    /// The number is out of range.
-    #[error("a capacity of {0}; at most {CAPACITY_MAX} is allowed")]
-    Capacity(u32),
-    /// More handles are given back than were given.
-    #[error("{0} handles of {1} given back that the session does not have")]
-    Count(u32, ChannelId),
-    /// The operation's name is in use.
-    #[error("{0} is under way already")]
-    Busy(OperationId),
-    /// The frame makes no sense here.
-    #[error("a {0} frame was not expected from this node")]
-    Unexpected(&'static str),
-}
-
 #[derive(Debug)]
 struct Home {
-    chan: Chan<Parcel, Waiter>,
-    /// Handles of each side that each session has.
-    attached: BTreeMap<SessionId, [u32; 2]>,
-    /// All handles, attached or held, by side.
-    handles: [u32; 2],
-    /// The session that is exporting it, until the first other operation on it.
+    chan: Chan<Cargo, Waiter>,
+    /// All handles, attached or held, by side. More than a peer can have in a lifetime.
+    handles: [u64; 2],
+    /// The session that exported it, while no other has had a handle and it has not been closed:
+    /// until then its contents may follow.
     exporter: Option<SessionId>,
-    /// Operations that wait, or whose offer is out.
-    parked: BTreeMap<(SessionId, OperationId), Place>,
-    /// Sends among them that do not wait: their value is on offer, and they end with it.
+    /// Sends that wait only as long as their value is on offer.
     tries: Vec<(SessionId, OperationId)>,
 }
 
@@ -76,23 +62,33 @@ impl chan::Waiter for Waiter {
     const TAKES: bool = false;
 }
 
-/// Why a handle is gone.
-#[derive(Clone, Copy, Debug)]
-enum Gone<'a> {
-    Dropped,
-    Vanished(&'a str),
-}
-
-impl Gone<'_> {
-    fn end(self) -> End {
-        match self {
-            Self::Dropped => End::Closed,
-            Self::Vanished(cause) => End::Lost(cause.to_owned()),
-        }
-    }
+/// Handles of one side that are gone.
+#[derive(Debug)]
+struct Gone {
+    channel: ChannelId,
+    side: Side,
+    count: u64,
+    /// How the channel ends for the other side if they were the last.
+    end: End,
 }
 
 impl Relay {
+    /// No channels.
+    pub fn new(limits: Limits) -> Self {
+        let ledger = Ledger::new(limits);
+        Self { homes: BTreeMap::new(), ledger, gone: VecDeque::new(), effects: Vec::new() }
+    }
+
+    /// A session begins.
+    pub fn enter(&mut self, session: SessionId) {
+        self.ledger.open(session);
+    }
+
+    /// A session that went beyond a limit, and which. It is to be cut off.
+    pub fn take_excess(&mut self) -> Option<(SessionId, String)> {
+        self.ledger.take_excess()
+    }
+
     /// How many channels are at home here.
     pub fn channels(&self) -> usize {
         self.homes.len()
@@ -112,16 +108,18 @@ impl Relay {
         if self.homes.contains_key(&channel) {
             return Err(Violation::Exists(channel));
         }
-        let handles = handles.map(|count| count.min(1));
-        let home = Home {
-            chan: Chan::new(capacity as usize),
-            attached: BTreeMap::from([(session, handles)]),
-            handles,
-            exporter: Some(session),
-            parked: BTreeMap::new(),
-            tries: Vec::new(),
-        };
-        self.homes.insert(channel, home);
+        if handles == [0, 0] {
+            return Err(Violation::Ownerless(channel));
+        }
+        let handles = handles.map(|count| u64::from(count.min(1)));
+        let chan = Chan::new(capacity as usize);
+        self.homes
+            .insert(channel, Home { chan, handles, exporter: Some(session), tries: Vec::new() });
+        for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
+            if count > 0 {
+                self.ledger.attach(session, channel, side);
+            }
+        }
         Ok(())
     }
 
@@ -139,11 +137,11 @@ impl Relay {
     pub fn deliver_result(
         &mut self,
         channel: ChannelId,
-        outcome: Parcel,
+        outcome: Cargo,
         commands: &mut Vec<Command>,
     ) {
         let Some(home) = self.homes.get_mut(&channel) else {
-            return self.release(&outcome.passages, commands);
+            return self.release(outcome, commands);
         };
         let nobody = || unreachable!("an outcome is the only value of its channel");
         let mut refused = None;
@@ -153,9 +151,10 @@ impl Relay {
         }
         self.perform(channel, commands);
         if let Some(outcome) = refused {
-            self.release(&outcome.passages, commands);
+            self.lose(outcome, &End::Closed);
         }
-        self.count_down(channel, Side::Send, 1, Gone::Dropped, commands);
+        self.gone.push_back(Gone { channel, side: Side::Send, count: 1, end: End::Closed });
+        self.settle(commands);
     }
 
     /// A value from the buffer of a channel that is being exported.
@@ -167,13 +166,15 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.exporter != Some(session) {
+        // More than the capacity may come: values that receives had taken and not fetched.
+        if home.exporter != Some(session) || home.chan.ended().is_some() {
             return Err(Violation::Unexpected("Restore"));
         }
-        self.hold(session, &parcel.passages)?;
+        let cargo = self.take_in(session, session, parcel)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        home.chan.restore_sent(parcel, &mut |effect| self.effects.push(effect));
+        home.chan.restore_sent(cargo, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -186,40 +187,46 @@ impl Relay {
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        self.home(session, channel, Side::Send, operation)?;
-        self.hold(session, &parcel.passages)?;
+        self.may_start(session, channel, Side::Send, operation)?;
+        let cargo = self.take_in(session, session, parcel)?;
         let mut effects = mem::take(&mut self.effects);
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let waiter = Waiter { session, operation };
-        match home.chan.send(parcel, || waiter, &mut |effect| effects.push(effect)) {
+        match home.chan.send(cargo, || waiter, &mut |effect| effects.push(effect)) {
             Sent::Done => commands.push(Command::send(session, Frame::Sent { operation })),
-            Sent::Parked(place) => drop(home.parked.insert((session, operation), place)),
-            Sent::Refused(parcel) => {
+            Sent::Parked(place) => {
+                self.ledger.park(session, channel, operation, Parked::Send(place));
+            }
+            Sent::Refused(cargo) => {
                 let end = home.chan.ended().cloned().unwrap_or(End::Closed);
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
-                self.release(&parcel.passages, commands);
+                self.lose(cargo, &End::Closed);
             }
         }
         self.effects = effects;
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
     /// A send is given up. It may be too late.
     pub fn cancel_send(
         &mut self,
-        waiter: (SessionId, OperationId),
+        session: SessionId,
         channel: ChannelId,
+        operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Send(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(place) = home.parked.get(&waiter).copied() else { return };
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
-        if let Some(parcel) = unsent {
-            home.parked.remove(&waiter);
-            self.release(&parcel.passages, commands);
+        if let Some(cargo) = unsent {
+            self.ledger.unpark(session, channel, operation);
+            self.lose(cargo, &End::Closed);
         }
         self.perform(channel, commands);
+        self.settle(commands);
     }
 
     /// A receive.
@@ -230,13 +237,13 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let mut effects = mem::take(&mut self.effects);
-        let home = self.home(session, channel, Side::Receive, operation)?;
+        self.may_start(session, channel, Side::Receive, operation)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let waiter = Waiter { session, operation };
-        let place = home.chan.park_receive(waiter, &mut |effect| effects.push(effect));
-        home.parked.insert((session, operation), place);
-        self.effects = effects;
+        let place = home.chan.park_receive(waiter, &mut |effect| self.effects.push(effect));
+        self.ledger.park(session, channel, operation, Parked::Receive(place));
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
@@ -248,38 +255,42 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Receive(place)) = parked else {
+            return Err(Violation::Unexpected("Accept"));
+        };
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let place = home.parked.remove(&(session, operation));
-        let effects = &mut self.effects;
-        let taken =
-            place.and_then(|place| home.chan.accept(place, &mut |effect| effects.push(effect)));
-        let parcel = taken.ok_or(Violation::Unexpected("Accept"))?;
-        for passage in &parcel.passages {
-            if let Some(home) = self.homes.get_mut(&passage.channel) {
-                home.attached.entry(session).or_default()[passage.side as usize] += 1;
-            }
-        }
+        let taken = home.chan.accept(place, &mut |effect| self.effects.push(effect));
+        let cargo = taken.ok_or(Violation::Unexpected("Accept"))?;
+        self.ledger.unpark(session, channel, operation);
+        self.hand_over(session, cargo);
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
     /// A receive is given up; a value offered to it goes back.
     pub fn decline(
         &mut self,
-        waiter: (SessionId, OperationId),
+        session: SessionId,
         channel: ChannelId,
+        operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
+        let parked = self.ledger.parked(session, channel, operation);
+        let Some(Parked::Receive(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(place) = home.parked.remove(&waiter) else { return };
+        self.ledger.unpark(session, channel, operation);
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
-        if let Some(parcel) = orphan {
-            self.release(&parcel.passages, commands);
+        if let Some(cargo) = orphan {
+            self.lose(cargo, &End::Closed);
         }
+        self.settle(commands);
     }
 
-    /// A close.
+    /// A close. Only who may send may close (C06), and who brings a channel that was closed before
+    /// it left.
     pub fn close(
         &mut self,
         session: SessionId,
@@ -288,17 +299,21 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if !home.attached.contains_key(&session) {
+        let may_send = self.ledger.handles(session, channel, Side::Send) > 0;
+        if !may_send && home.exporter != Some(session) {
             return Err(Violation::NotAttached(channel));
         }
+        home.exporter = None;
         let first = home.chan.finish(End::Closed, &mut |effect| self.effects.push(effect));
         let first = u32::from(first);
         commands.push(Command::send(session, Frame::Closed { operation, first }));
         self.perform(channel, commands);
+        self.settle(commands);
         Ok(())
     }
 
-    /// A node gives handles back.
+    /// A node gives handles back. It has given up what waited on them; if it did not say so, it is
+    /// taken as said, so that no value is on offer to nobody.
     pub fn detach(
         &mut self,
         session: SessionId,
@@ -307,124 +322,86 @@ impl Relay {
         arrivals: u32,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let attached = home.attached.get_mut(&session).ok_or(Violation::NotAttached(channel))?;
-        let left = attached[side as usize].checked_sub(arrivals);
-        attached[side as usize] = left.ok_or(Violation::Count(arrivals, channel))?;
-        if *attached == [0, 0] {
-            home.attached.remove(&session);
+        self.ledger.detach(session, channel, side, arrivals)?;
+        for operation in self.ledger.stranded(session, channel, side) {
+            match side {
+                Side::Send => self.cancel_send(session, channel, operation, commands),
+                Side::Receive => self.decline(session, channel, operation, commands),
+            }
         }
-        self.count_down(channel, side, arrivals, Gone::Dropped, commands);
+        self.gone.push_back(Gone { channel, side, count: arrivals.into(), end: End::Closed });
+        self.settle(commands);
         Ok(())
     }
 
     /// Whether a session has any handle.
     pub fn has_handles(&self, session: SessionId) -> bool {
-        self.homes.values().any(|home| home.attached.contains_key(&session))
-    }
-
-    /// Handles arrived here inside something that a session sent. It must have them itself.
-    pub fn hold(&mut self, session: SessionId, passages: &[Passage]) -> Result<(), Violation> {
-        for Passage { channel, side, .. } in passages {
-            let attached = self.homes.get(channel).and_then(|home| home.attached.get(&session));
-            if attached.is_none_or(|counts| counts[*side as usize] == 0) {
-                return Err(Violation::NotAttached(*channel));
-            }
-        }
-        for Passage { channel, side, .. } in passages {
-            if let Some(home) = self.homes.get_mut(channel) {
-                home.handles[*side as usize] += 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Handles held here go to a session with a task. Those of a task that may run again stay held
-    /// besides.
-    pub fn hand_over(&mut self, session: SessionId, passages: &[Passage], keep: Keep) {
-        for Passage { channel, side, .. } in passages {
-            if let Some(home) = self.homes.get_mut(channel) {
-                home.attached.entry(session).or_default()[*side as usize] += 1;
-                if keep == Keep::Copy {
-                    home.handles[*side as usize] += 1;
-                }
-            }
-        }
-    }
-
-    /// Handles held here are dropped: what they were in will not be delivered.
-    pub fn release(&mut self, passages: &[Passage], commands: &mut Vec<Command>) {
-        for Passage { channel, side, .. } in passages {
-            self.count_down(*channel, *side, 1, Gone::Dropped, commands);
-        }
+        self.ledger.has_handles(session)
     }
 
     /// A session left of its own will: what it had is dropped.
     pub fn leave(&mut self, session: SessionId, commands: &mut Vec<Command>) {
-        self.remove(session, Gone::Dropped, commands);
+        self.remove(session, &End::Closed, commands);
     }
 
     /// A session is fenced: nothing it did and was not committed will be seen, and what it had is
     /// lost.
     pub fn fence(&mut self, session: SessionId, cause: &str, commands: &mut Vec<Command>) {
-        self.remove(session, Gone::Vanished(cause), commands);
+        self.remove(session, &End::Lost(cause.to_owned()), commands);
     }
 
-    fn remove(&mut self, session: SessionId, gone: Gone<'_>, commands: &mut Vec<Command>) {
-        let concerned: Vec<ChannelId> = self
-            .homes
-            .iter()
-            .filter(|(_, home)| home.attached.contains_key(&session))
-            .map(|(channel, _)| *channel)
-            .collect();
-        for &channel in &concerned {
+    /// Nobody is here: forgets the channels in each other's buffers, which keep each other and are
+    /// out of reach.
+    pub fn clear(&mut self) {
+        self.homes.clear();
+    }
+
+    fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
+        let holdings = self.ledger.close(session);
+        for (&channel, _) in holdings.iter().filter(|(_, holding)| !holding.parked.is_empty()) {
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
-            home.parked.retain(|(whose, _), _| *whose != session);
             self.perform(channel, commands);
-            for parcel in dropped {
-                self.release(&parcel.passages, commands);
+            dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
+        }
+        for (channel, holding) in holdings {
+            for (side, count) in [Side::Send, Side::Receive].into_iter().zip(holding.handles) {
+                self.gone.push_back(Gone { channel, side, count, end: end.clone() });
             }
         }
-        for channel in concerned {
-            let Some(home) = self.homes.get_mut(&channel) else { continue };
-            let [senders, receivers] = home.attached.remove(&session).unwrap_or_default();
-            self.count_down(channel, Side::Send, senders, gone, commands);
-            self.count_down(channel, Side::Receive, receivers, gone, commands);
-        }
+        self.settle(commands);
     }
 
-    /// Finds a channel, and checks that the session may start an operation on it.
-    fn home(
-        &mut self,
+    /// Checks that a session may start an operation.
+    fn may_start(
+        &self,
         session: SessionId,
         channel: ChannelId,
         side: Side,
         operation: OperationId,
-    ) -> Result<&mut Home, Violation> {
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let attached = home.attached.get(&session).ok_or(Violation::NotAttached(channel))?;
-        if attached[side as usize] == 0 {
+    ) -> Result<(), Violation> {
+        if self.ledger.handles(session, channel, side) == 0 {
             return Err(Violation::NotAttached(channel));
         }
-        if home.parked.contains_key(&(session, operation)) {
-            return Err(Violation::Busy(operation));
+        match self.ledger.parked(session, channel, operation) {
+            Some(_) => Err(Violation::Busy(operation)),
+            None => Ok(()),
         }
-        home.exporter = None;
-        Ok(home)
+    }
+
+    /// Counts the handles that are gone, and those that were in what goes with them. The last step
+    /// of everything that makes a handle go.
+    fn settle(&mut self, commands: &mut Vec<Command>) {
+        while let Some(gone) = self.gone.pop_front() {
+            self.count_down(gone, commands);
+        }
     }
 
     /// Handles are gone. Without any of a side the channel ends for the other; without any at all
     /// it is no more.
-    fn count_down(
-        &mut self,
-        channel: ChannelId,
-        side: Side,
-        count: u32,
-        gone: Gone<'_>,
-        commands: &mut Vec<Command>,
-    ) {
+    fn count_down(&mut self, gone: Gone, commands: &mut Vec<Command>) {
+        let Gone { channel, side, count, end } = gone;
         let Some(home) = self.homes.get_mut(&channel) else { return };
         if count == 0 {
             return;
@@ -436,20 +413,19 @@ impl Relay {
         }
         let effects = &mut self.effects;
         let note = &mut |effect| effects.push(effect);
-        let unread = match side {
-            Side::Send => {
-                home.chan.finish(gone.end(), note);
-                Vec::new()
-            }
-            Side::Receive => home.chan.desert(gone.end(), note),
+        // Nobody to receive, though the side that went may be the other: it may have come so.
+        let unread = if home.handles[Side::Receive as usize] == 0 {
+            home.chan.desert(end, note)
+        } else {
+            home.chan.finish(end, note);
+            Vec::new()
         };
+        let over = home.handles == [0, 0];
         self.perform(channel, commands);
-        if self.homes.get(&channel).is_some_and(|home| home.handles == [0, 0]) {
+        if over {
             self.homes.remove(&channel);
         }
-        for parcel in unread {
-            self.release(&parcel.passages, commands);
-        }
+        unread.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
     }
 
     /// Turns what happened to parked operations into frames.
@@ -458,38 +434,26 @@ impl Relay {
         for Effect { waiter: Waiter { session, operation }, place, turn } in effects.drain(..) {
             let Some(home) = self.homes.get_mut(&channel) else { break };
             if turn != Turn::Offered {
-                home.parked.remove(&(session, operation));
+                self.ledger.unpark(session, channel, operation);
             }
             let end = || home.chan.ended().cloned().unwrap_or(End::Closed);
             let frame = match turn {
                 Turn::Sent => Frame::Sent { operation },
                 Turn::Ended => Frame::Ended { operation, end: end() },
                 Turn::Offered => match home.chan.offered(place) {
-                    Some(parcel) => Frame::Offer { operation, parcel: parcel.clone() },
+                    Some(cargo) => Frame::Offer { operation, parcel: cargo.parcel.clone() },
                     None => continue,
                 },
                 Turn::Refused => {
                     let end = end();
                     let refused = home.chan.take_refused(place);
-                    refused.iter().for_each(|parcel| self.release(&parcel.passages, commands));
+                    refused.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
                     Frame::Refused { operation, end }
                 }
             };
             commands.push(Command::send(session, frame));
         }
-        // A release above may have had effects of its own, which it performed; keep the larger.
-        if self.effects.capacity() < effects.capacity() {
-            self.effects = effects;
-        }
+        self.effects = effects;
         self.end_tries(channel, commands);
     }
-}
-
-/// Whether handles stay held here when they go to a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keep {
-    /// They are the session's alone.
-    Nothing,
-    /// The task may run again, and needs them again.
-    Copy,
 }

@@ -1,58 +1,46 @@
 //! Which tasks there are, which workers, and who runs what.
 //!
 //! A task is *pooled* (waits for a worker) -> *running* on a worker, as attempt n -> ended, with
-//! exactly one outcome on its result channel. When its worker dies it goes back to the head of the
-//! pool if it may run again, and ends as `WorkerLost` if not. A late word from an old attempt finds
-//! that the task is elsewhere, and is dropped.
+//! exactly one outcome on its result channel. When its worker dies it goes back to its old place in
+//! the pool if it may run again, and ends as `WorkerLost` if not. Once its spawner has given it up
+//! it is *stopping*: it ends as soon as its worker says so, or dies. A late word from an old
+//! attempt finds that the task is elsewhere, and is dropped.
 //!
 //! A worker is *starting* (launched, no hello yet) -> *ready* -> *draining* (told to shut down) ->
 //! gone, by goodbye or by death. `placement` decides; this file keeps the books.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use channels::codec;
-use channels::id::{ChannelId, SessionId, TaskId};
+use channels::id::{SessionId, TaskId};
+use channels::line::Line;
 use channels::outcome::Outcome;
-use channels::wire::{Frame, Parcel, Place, SpawnOptions, Stats};
+use channels::wire::{Frame, Parcel, Place, Stats};
 
 use crate::Command;
 use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
 pub use crate::policy::Policy;
-use crate::relay::{Keep, Relay, Violation};
+use crate::relay::{Cargo, Relay, Violation};
+pub use crate::task::Spawn;
+use crate::task::{State, Task};
 
 /// Workers that failed to start, one after the other, before the tasks in the pool are given up,
 /// or, if there are other workers, before launches are spaced out.
 const FAILED_LAUNCHES_MAX: u32 = 3;
 /// The first space between launches that fail; it doubles, up to 64 times as much.
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
-/// Tasks known at once. One more never starts.
-const TASKS_MAX: usize = 1 << 20;
-
-/// A task as its spawner described it.
-#[derive(Debug)]
-pub struct Spawn {
-    /// Chosen by the spawner.
-    pub task: TaskId,
-    /// The function.
-    pub name: String,
-    /// Hash of its types.
-    pub signature: u64,
-    /// What it asks for.
-    pub options: SpawnOptions,
-    /// Where its outcome goes.
-    pub result: ChannelId,
-    /// Its arguments.
-    pub arguments: Parcel,
-}
+/// Tasks known at once. One more never starts. Fewer than the channels that a session may have, for
+/// each has one for its outcome.
+const TASKS_MAX: usize = 900_000;
 
 /// All tasks and workers.
 #[derive(Debug)]
 pub struct Scheduler {
     policy: Policy,
     tasks: BTreeMap<TaskId, Task>,
-    /// The paper's request pool.
-    pool: VecDeque<TaskId>,
+    /// The paper's request pool. A crowd of aborts leaves it from the middle.
+    pool: Line<TaskId>,
     workers: BTreeMap<SessionId, Worker>,
     /// Launches without a hello yet.
     starting: BTreeMap<u64, Duration>,
@@ -79,19 +67,6 @@ pub struct Totals {
 }
 
 #[derive(Debug)]
-struct Task {
-    spawn: Spawn,
-    attempt: u32,
-    state: State,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Pooled,
-    Running(SessionId),
-}
-
-#[derive(Debug)]
 struct Worker {
     launch: u64,
     poll: Poll,
@@ -108,7 +83,7 @@ impl Scheduler {
         Self {
             policy,
             tasks: BTreeMap::new(),
-            pool: VecDeque::new(),
+            pool: Line::default(),
             workers: BTreeMap::new(),
             starting: BTreeMap::new(),
             next_launch: 0,
@@ -176,23 +151,28 @@ impl Scheduler {
     /// A task is to be run.
     pub fn on_spawn(
         &mut self,
-        session: SessionId,
+        spawner: SessionId,
         spawn: Spawn,
+        arguments: Parcel,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         if self.tasks.contains_key(&spawn.task) {
             return Ok(());
         }
-        relay.hold(session, &spawn.arguments.passages)?;
-        relay.open_result(session, spawn.result)?;
+        let arguments = relay.take_in(spawner, spawner, arguments)?;
+        if let Err(violation) = relay.open_result(spawner, spawn.result) {
+            relay.release(arguments, commands);
+            return Err(violation);
+        }
         let id = spawn.task;
-        self.tasks.insert(id, Task { spawn, attempt: 0, state: State::Pooled });
+        let (place, arguments) = (self.pool.push(id), Some(arguments));
+        let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
+        self.tasks.insert(id, task);
         if self.tasks.len() > TASKS_MAX {
+            self.pool.leave(place);
             let reason = format!("{TASKS_MAX} tasks are under way already");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
-        } else {
-            self.pool.push_back(id);
         }
         Ok(())
     }
@@ -220,11 +200,11 @@ impl Scheduler {
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        relay.hold(session, &outcome.passages)?;
-        let current = self
-            .tasks
-            .get(&id)
-            .is_some_and(|task| task.state == State::Running(session) && task.attempt == attempt);
+        let task = self.tasks.get(&id).filter(|task| task.is_run_by(session, attempt));
+        let current = task.is_some();
+        // Only the spawner can take it, so it is on the spawner's account.
+        let payer = task.map_or(session, |task| task.spawner);
+        let outcome = relay.take_in(session, payer, outcome)?;
         if let Some(worker) = self.workers.get_mut(&session) {
             if current {
                 worker.tasks.remove(&id);
@@ -235,22 +215,24 @@ impl Scheduler {
         if current {
             self.deliver(id, outcome, relay, commands);
         } else {
-            relay.release(&outcome.passages, commands);
+            relay.release(outcome, commands);
         }
         Ok(())
     }
 
     /// The spawner gives a task up.
     pub fn on_abort(&mut self, id: TaskId, relay: &mut Relay, commands: &mut Vec<Command>) {
-        match self.tasks.get(&id).map(|task| task.state) {
-            None => {}
-            Some(State::Pooled) => {
-                self.pool.retain(|pooled| *pooled != id);
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        match task.state {
+            State::Pooled => {
+                self.pool.leave(task.place);
                 self.end(id, &Outcome::Cancelled, relay, commands);
             }
-            Some(State::Running(session)) => {
+            State::Running(session) => {
+                task.state = State::Stopping(session);
                 commands.push(Command::send(session, Frame::Cancel { task: id }));
             }
+            State::Stopping(_) => {}
         }
     }
 
@@ -273,7 +255,7 @@ impl Scheduler {
             return;
         }
         self.failed_launches = 0;
-        for id in std::mem::take(&mut self.pool) {
+        for (_, id) in self.pool.drain().collect::<Vec<_>>() {
             let reason = format!("no worker can be started: {reason}");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
         }
@@ -291,11 +273,13 @@ impl Scheduler {
         let Some(worker) = self.workers.remove(&session) else { return };
         self.totals.workers += now.saturating_sub(worker.poll.start);
         commands.push(Command::Stop { launch: worker.launch });
-        for id in worker.tasks.into_iter().rev() {
+        for id in worker.tasks {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
-            if task.attempt <= task.spawn.options.retries {
+            if matches!(task.state, State::Stopping(_)) {
+                self.end(id, &Outcome::Cancelled, relay, commands);
+            } else if task.attempt <= task.spawn.options.retries {
                 task.state = State::Pooled;
-                self.pool.push_front(id);
+                self.pool.restore(task.place, id);
             } else {
                 self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
             }
@@ -304,7 +288,7 @@ impl Scheduler {
 
     /// The client is gone: nobody wants the tasks any more (C48), nor workers that are starting.
     pub fn on_client_gone(&mut self, relay: &mut Relay, commands: &mut Vec<Command>) {
-        self.pool.clear();
+        self.pool.drain().for_each(drop);
         for id in self.tasks.keys().copied().collect::<Vec<_>>() {
             self.end(id, &Outcome::Cancelled, relay, commands);
         }
@@ -315,9 +299,9 @@ impl Scheduler {
 
     /// Gives tasks to workers, and asks for more workers. Called after every event.
     pub fn place(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
-        while let Some(id) = self.pool.front().copied() {
+        while !self.pool.is_empty() {
             let Some(session) = self.choose(now) else { break };
-            self.pool.pop_front();
+            let Some((_, id)) = self.pool.pop() else { break };
             self.run(id, session, relay, commands);
         }
         self.launch(now, commands);
@@ -379,11 +363,10 @@ impl Scheduler {
         worker.runs += 1;
         worker.poll.running = worker.poll.running.saturating_add(1);
         worker.poll.held = worker.tasks.len() as u32;
-        let keep = if task.spawn.options.retries > 0 { Keep::Copy } else { Keep::Nothing };
-        relay.hand_over(session, &task.spawn.arguments.passages, keep);
-        let arguments = match keep {
-            Keep::Copy => task.spawn.arguments.clone(),
-            Keep::Nothing => std::mem::take(&mut task.spawn.arguments),
+        let arguments = if task.spawn.options.retries > 0 {
+            task.arguments.as_ref().map(|arguments| relay.hand_copy(session, arguments))
+        } else {
+            task.arguments.take().map(|arguments| relay.hand_over(session, arguments))
         };
         let frame = Frame::Run {
             task: id,
@@ -391,7 +374,7 @@ impl Scheduler {
             name: task.spawn.name.clone(),
             signature: task.spawn.signature,
             timeout_ms: task.spawn.options.timeout_ms,
-            arguments,
+            arguments: arguments.unwrap_or_default(),
         };
         commands.push(Command::send(session, frame));
     }
@@ -459,21 +442,25 @@ impl Scheduler {
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
+        let Some(task) = self.tasks.get(&id) else { return };
         let payload = codec::encode(outcome).expect("an outcome of texts is encoded").into();
         let parcel = Parcel { codec: codec::CODEC, payload, passages: Vec::new() };
-        self.deliver(id, parcel, relay, commands);
+        let outcome = relay.load(task.spawner, parcel);
+        self.deliver(id, outcome, relay, commands);
     }
 
     fn deliver(
         &mut self,
         id: TaskId,
-        outcome: Parcel,
+        outcome: Cargo,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
         let Some(task) = self.tasks.remove(&id) else { return };
         self.totals.ended += 1;
         relay.deliver_result(task.spawn.result, outcome, commands);
-        relay.release(&task.spawn.arguments.passages, commands);
+        if let Some(arguments) = task.arguments {
+            relay.release(arguments, commands);
+        }
     }
 }

@@ -3,11 +3,13 @@
 //! One task accepts, one task a connection reads, one writes, and one loop owns the coordinator: it
 //! takes all that has come, handles it, and sends each node one batch.
 
+mod backlog;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +27,7 @@ use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 use crate::platform::{Ended, Launch, Platform};
 use crate::scheduler::Totals;
 use crate::{Command, Coordinator, Event, Settings};
+use backlog::Backlog;
 
 /// Time for the WebSocket handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,8 +35,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections at once, those that have not said hello included.
 const CONNECTIONS_MAX: usize = 16_384;
-/// Bytes that wait for a node that does not read. Beyond that its link is broken.
-const QUEUED_BYTES_MAX: usize = 256 << 20;
+/// Time to take what still waits when the session has ended.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Batches that have been read and not handled. Beyond that nothing more is read.
 const INPUTS_WAITING_MAX: usize = 64;
 /// Inputs handled before the answers are sent.
@@ -92,17 +95,20 @@ struct Hello {
     name: oneshot::Sender<SessionId>,
 }
 
-/// Where a connection's batches go.
-#[derive(Clone)]
+/// Where a connection's batches go. The session has ended when it is dropped.
 struct Outgoing {
     batches: mpsc::UnboundedSender<Bytes>,
-    queued: Arc<AtomicUsize>,
+    /// How many bytes the socket has taken.
+    taken: Arc<AtomicU64>,
+    /// Never sent: it goes with the session.
+    _ended: oneshot::Sender<()>,
 }
 
 struct Link {
     out: Outgoing,
     sequence: Sequence,
     batch: Option<BatchWriter>,
+    backlog: Backlog,
 }
 
 struct Server {
@@ -116,6 +122,7 @@ struct Server {
     launches: BTreeMap<u64, Secret>,
     next_session: u64,
     lease: Duration,
+    queued_bytes_max: usize,
     ended: mpsc::UnboundedReceiver<(u64, String)>,
     tell_ended: mpsc::UnboundedSender<(u64, String)>,
     /// Sessions with a batch to be sent.
@@ -128,6 +135,7 @@ impl Server {
         let (tell_ended, ended) = mpsc::unbounded_channel();
         Self {
             lease: config.settings.lease,
+            queued_bytes_max: config.settings.limits.queued_bytes_max,
             core: Coordinator::new(config.settings),
             started: Instant::now(),
             address,
@@ -163,7 +171,10 @@ impl Server {
                     self.launches.remove(&launch);
                     self.handle(Event::LaunchEnded { launch, cause });
                 }
-                _ = ticks.tick() => self.handle(Event::Tick),
+                _ = ticks.tick() => {
+                    self.cut_stuck();
+                    self.handle(Event::Tick);
+                }
                 _ = &mut stop => break,
             }
             self.flush();
@@ -195,7 +206,9 @@ impl Server {
     fn on_hello(&mut self, Hello { frame, envelope, out, name }: Hello) {
         self.next_session += 1;
         let session = SessionId(self.next_session);
-        let mut link = Link { out, sequence: Sequence::default(), batch: None };
+        let sequence = Sequence::default();
+        let backlog = Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
+        let mut link = Link { out, sequence, batch: None, backlog };
         let in_order = link.sequence.receive(envelope, 1);
         self.links.insert(session, link);
         name.send(session).ok();
@@ -266,16 +279,22 @@ impl Server {
 
     /// Sends every node what it is due, as one batch.
     fn flush(&mut self) {
-        let mut stuck = Vec::new();
         for session in self.dirty.drain(..) {
-            let Some(link) = self.links.get_mut(&session) else { continue };
-            link.flush();
-            if link.out.queued.load(Ordering::Relaxed) > QUEUED_BYTES_MAX {
-                stuck.push(session);
+            if let Some(link) = self.links.get_mut(&session) {
+                link.flush();
             }
         }
-        for session in stuck {
-            self.cut(session, format!("{QUEUED_BYTES_MAX} bytes wait and it does not read"));
+    }
+
+    /// Ends the links of nodes that do not read.
+    fn cut_stuck(&mut self) {
+        let now = self.started.elapsed();
+        let stuck = self.links.iter_mut().filter_map(|(session, link)| {
+            let taken = link.out.taken.load(Ordering::Relaxed);
+            Some((*session, link.backlog.look(now, taken)?))
+        });
+        for (session, cause) in stuck.collect::<Vec<_>>() {
+            self.cut(session, cause);
         }
     }
 }
@@ -293,7 +312,7 @@ impl Link {
         let Some(batch) = self.batch.take() else { return };
         self.sequence.sent(batch.frames());
         let bytes = batch.finish();
-        self.out.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        self.backlog.give(bytes.len());
         // A connection that is gone says so itself.
         self.out.batches.send(bytes).ok();
     }
@@ -346,8 +365,9 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
     let (envelope, frame) = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
     let (batches, waiting) = mpsc::unbounded_channel();
-    let queued = Arc::new(AtomicUsize::new(0));
-    let out = Outgoing { batches, queued: queued.clone() };
+    let taken = Arc::new(AtomicU64::new(0));
+    let (ended, session_ended) = oneshot::channel();
+    let out = Outgoing { batches, taken: taken.clone(), _ended: ended };
     let (name, named) = oneshot::channel();
     let hello = Box::new(Hello { frame, envelope, out, name });
     inbox.send(Input::Hello(hello)).await.map_err(|_| Unconnected::Over)?;
@@ -357,9 +377,18 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     // Whichever ends first ends the other: a link is whole or gone.
     let cause = tokio::select! {
         cause = read(session, source, &inbox) => cause,
-        cause = write(sink, waiting, queued) => cause,
+        cause = write(sink, waiting, taken) => cause,
+        cause = outlast(session_ended) => cause,
     };
     inbox.send(Input::Left { session, cause }).await.map_err(|_| Unconnected::Over)
+}
+
+/// Waits until the session has ended and its last words have had their time: whoever does not read
+/// must not hold for ever what waits for it.
+async fn outlast(session_ended: oneshot::Receiver<()>) -> String {
+    session_ended.await.ok();
+    tokio::time::sleep(LAST_WORDS_TIMEOUT).await;
+    "it did not read its last words".to_owned()
 }
 
 type Socket = WebSocketStream<TcpStream>;
@@ -399,15 +428,16 @@ async fn read(
 async fn write(
     mut sink: futures::stream::SplitSink<Socket, Message>,
     mut waiting: mpsc::UnboundedReceiver<Bytes>,
-    queued: Arc<AtomicUsize>,
+    taken: Arc<AtomicU64>,
 ) -> String {
     let mut batches = Vec::new();
     while waiting.recv_many(&mut batches, 64).await > 0 {
         for bytes in batches.drain(..) {
-            queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+            let count = bytes.len() as u64;
             if let Err(error) = sink.feed(Message::Binary(bytes)).await {
                 return format!("the connection broke: {error}");
             }
+            taken.fetch_add(count, Ordering::Relaxed);
         }
         if let Err(error) = sink.flush().await {
             return format!("the connection broke: {error}");

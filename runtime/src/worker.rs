@@ -76,7 +76,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
 }
 
 fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
-    let here = client::Here { node: node.clone(), launch: Some(settings.launch) };
+    let here = client::Here { node: node.clone(), launch: Some(settings.launch), executor: None };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -126,7 +126,9 @@ impl Owner for Worker {
                 }
             }
             Frame::Cancel { task } => {
-                let attempt = self.held().attempts.keys().find(|(id, _)| *id == task).copied();
+                // By range: a worker may hold thousands of parked tasks, all cancelled at once.
+                let attempts = (task, 0)..=(task, u32::MAX);
+                let attempt = self.held().attempts.range(attempts).next().map(|(key, _)| *key);
                 if let Some(attempt) = attempt {
                     self.stop(attempt, Outcome::Cancelled);
                 }

@@ -62,7 +62,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes everything out, in the order of [`Chan::contents`]. What was taken and not fetched has
     /// not been seen yet, so its receive waits again, at its old place.
     pub fn dismantle(&mut self) -> Parts<M, W> {
-        let mut old = self.aside.take().map(|aside| aside.returned).unwrap_or_default();
+        let mut old = self.aside().returned.split_off(&0);
         let mut receives = Vec::new();
         for (place, offer) in self.offers.drain() {
             receives.push((place, offer.receive));

@@ -59,9 +59,9 @@ pub trait Outcome {
     fn outcome(&mut self) -> Self::Outcome;
 }
 
-/// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either of
-/// them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that is
-/// never ready.
+/// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either
+/// of them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that
+/// is never ready.
 pub trait Operand {
     /// The case that it becomes.
     type Case<'s>: Case + Outcome

@@ -3,8 +3,9 @@
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{Frame, Parcel, Side};
+use channels::wire::{End, Frame, Parcel, Side};
 
+use super::ledger::Parked;
 use super::{Relay, Violation};
 use crate::Command;
 
@@ -18,15 +19,15 @@ impl Relay {
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.home(session, channel, Side::Send, operation)?;
+        self.may_start(session, channel, Side::Send, operation)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         if home.chan.ended().is_none() && home.chan.is_full() && !home.chan.has_receives() {
             commands.push(Command::send(session, Frame::Full { operation }));
             return Ok(());
         }
         self.send(session, channel, operation, parcel, commands)?;
-        if let Some(home) = self.homes.get_mut(&channel)
-            && home.parked.contains_key(&(session, operation))
-        {
+        let waits = self.ledger.parked(session, channel, operation).is_some();
+        if let Some(home) = self.homes.get_mut(&channel).filter(|_| waits) {
             home.tries.push((session, operation));
         }
         Ok(())
@@ -40,7 +41,8 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.home(session, channel, Side::Receive, operation)?;
+        self.may_start(session, channel, Side::Receive, operation)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         if home.chan.is_ready() {
             return self.receive(session, channel, operation, commands);
         }
@@ -56,10 +58,11 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
-        if !home.attached.contains_key(&session) {
+        let sides = [Side::Send, Side::Receive];
+        if sides.iter().all(|side| self.ledger.handles(session, channel, *side) == 0) {
             return Err(Violation::NotAttached(channel));
         }
+        let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
         let length = home.chan.len() as u64;
         commands.push(Command::send(session, Frame::Measured { operation, length }));
         Ok(())
@@ -68,21 +71,18 @@ impl Relay {
     /// Ends sends that do not wait and whose value is not on offer any more.
     pub(super) fn end_tries(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        let mut unsent = Vec::new();
-        for waiter in mem::take(&mut home.tries) {
-            let Some(place) = home.parked.get(&waiter).copied() else { continue };
+        for (session, operation) in mem::take(&mut home.tries) {
+            let parked = self.ledger.parked(session, channel, operation);
+            let Some(Parked::Send(place)) = parked else { continue };
+            let Some(home) = self.homes.get_mut(&channel) else { return };
             match home.chan.cancel_send(place, &mut |effect| self.effects.push(effect)) {
-                Some(parcel) => {
-                    home.parked.remove(&waiter);
-                    let (session, operation) = waiter;
+                None => home.tries.push((session, operation)),
+                Some(cargo) => {
+                    self.ledger.unpark(session, channel, operation);
+                    self.lose(cargo, &End::Closed);
                     commands.push(Command::send(session, Frame::Full { operation }));
-                    unsent.push(parcel);
                 }
-                None => home.tries.push(waiter),
             }
-        }
-        for parcel in unsent {
-            self.release(&parcel.passages, commands);
         }
     }
 }

@@ -1,10 +1,17 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
+mod crowds;
+mod handles;
+mod limits;
+mod nonsense;
+mod peers;
+mod tasks;
+
 use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Place, Role, Side, SpawnOptions,
+    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions,
 };
 use coordinator::scheduler::Policy;
 use coordinator::{Command, Coordinator, Event, Settings};
@@ -22,9 +29,14 @@ struct Bench {
 impl Bench {
     fn new(workers_max: usize) -> Self {
         let policy = Policy { workers_max, threads: 2, ..Policy::default() };
-        let core = Coordinator::new(Settings { policy, lease: Duration::from_secs(10) });
+        Self::with(Settings { policy, ..Settings::default() })
+    }
+
+    fn with(settings: Settings) -> Self {
+        let place = settings.policy.place;
+        let core = Coordinator::new(settings);
         let mut bench = Self { core, now: Duration::ZERO, commands: Vec::new(), next: 0 };
-        bench.connect(CLIENT, Role::Client { workers_max: 0, place: Place::Auto });
+        bench.connect(CLIENT, Role::Client { workers_max: 0, place });
         bench.commands.clear();
         bench
     }
@@ -91,6 +103,13 @@ impl Bench {
 
     fn accept(&mut self, session: SessionId, channel: ChannelId, operation: u64) {
         self.frame(session, Frame::Accept { channel, operation: OperationId(operation) });
+    }
+
+    /// A session gives both ends of a channel back.
+    fn detach(&mut self, session: SessionId, channel: ChannelId) {
+        for side in [Side::Send, Side::Receive] {
+            self.frame(session, Frame::Detach { channel, side, arrivals: 1 });
+        }
     }
 
     fn spawn(&mut self, retries: u32, passages: Vec<Passage>) -> (TaskId, ChannelId) {
@@ -284,34 +303,6 @@ fn a_crash_loop_of_launches_ends_or_slows_down() {
     }
     assert!((4..=9).contains(&tried.len()), "in ten seconds: {tried:?}");
     assert_eq!(bench.core.totals().ended, 0, "the task waits for the worker that is there");
-}
-
-/// A handle inside a value counts while the value is anywhere, and no longer.
-#[test]
-fn a_handle_in_a_message_is_counted_until_it_is_dropped() {
-    let mut bench = Bench::new(1);
-    let (carried, carrier) = (bench.channel(1), bench.channel(1));
-    bench.send(CLIENT, carrier, 1, carrying(carried, Side::Send));
-    bench.frame(CLIENT, Frame::Detach { channel: carried, side: Side::Send, arrivals: 1 });
-    bench.receive(CLIENT, carried, 2);
-    assert_eq!(bench.sent(CLIENT), [sent(1)], "its only sender is in a buffer: it is open");
-    bench.frame(CLIENT, Frame::Detach { channel: carrier, side: Side::Receive, arrivals: 1 });
-    assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Closed, .. }]));
-}
-
-#[test]
-fn channels_without_handles_are_forgotten() {
-    let mut bench = Bench::new(1);
-    for _ in 0..1000 {
-        let (carried, carrier) = (bench.channel(1), bench.channel(1));
-        bench.send(CLIENT, carrier, 1, carrying(carried, Side::Send));
-        for channel in [carried, carrier] {
-            for side in [Side::Send, Side::Receive] {
-                bench.frame(CLIENT, Frame::Detach { channel, side, arrivals: 1 });
-            }
-        }
-    }
-    assert_eq!(bench.core.channels(), 0);
 }
 
 #[test]

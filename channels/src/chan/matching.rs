@@ -1,0 +1,184 @@
+//! How values and receives meet, and what follows from that.
+
+use super::{Aside, Chan, Effect, Offer, Source, Turn, Waiter};
+use crate::line::Place;
+
+impl<M, W: Waiter> Chan<M, W> {
+    /// Values and receives meet, freed room lets sends return, and an ended channel lets go of
+    /// receives that wait for nothing.
+    pub(super) fn match_up(&mut self, effect: &mut impl FnMut(Effect<W>)) {
+        // In a process, a send that waits has nobody to go to but its own select.
+        while !self.receives.is_empty()
+            && (self.has_ended_values() || !W::TAKES && !self.sends.is_empty())
+        {
+            let Some((place, waiter)) = self.next_receive() else { break };
+            let (message, source) = self.next_value().expect("it was seen");
+            match source {
+                Source::Ended(_) if W::TAKES => self.settle(effect),
+                Source::Ended(_) => self.apart += 1,
+                Source::Waits(..) | Source::Orphan => {}
+            }
+            self.hand(place, waiter, message, source, effect);
+        }
+        self.settle(effect);
+        if self.offers.is_empty() && self.ended().is_some() {
+            for (place, waiter) in self.receives.drain() {
+                if waiter.claim() {
+                    effect(Effect { waiter, place, turn: Turn::Ended });
+                }
+            }
+        }
+        self.rest();
+    }
+
+    pub(super) fn has_values(&self) -> bool {
+        self.has_ended_values() || !self.sends.is_empty()
+    }
+
+    pub(super) fn has_ended_values(&self) -> bool {
+        !self.buffer.is_empty()
+            || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
+    }
+
+    /// Takes out the value whose turn it is.
+    pub(super) fn next_value(&mut self) -> Option<(M, Source<W>)> {
+        let returned = self.aside.as_mut().and_then(|aside| aside.returned.pop_first());
+        if let Some((age, message)) = returned {
+            self.apart -= 1;
+            return Some((message, Source::Ended(age)));
+        }
+        if let Some(message) = self.buffer.pop_front() {
+            let age = self.ended_sends - 1 - self.buffer.len() as u64;
+            return Some((message, Source::Ended(age)));
+        }
+        while let Some((place, (message, waiter))) = self.sends.pop() {
+            if waiter.claim() {
+                return Some((message, Source::Waits(place, waiter)));
+            }
+            self.aside().refused.insert(place, message);
+        }
+        None
+    }
+
+    /// The receive that has waited longest and still may.
+    #[inline]
+    pub(super) fn next_receive(&mut self) -> Option<(Place, W)> {
+        while let Some((place, waiter)) = self.receives.pop() {
+            if waiter.claim() {
+                return Some((place, waiter));
+            }
+        }
+        None
+    }
+
+    /// Lays a value ready for a receive.
+    #[inline]
+    pub(super) fn hand(
+        &mut self,
+        place: Place,
+        waiter: W,
+        message: M,
+        source: Source<W>,
+        effect: &mut impl FnMut(Effect<W>),
+    ) {
+        let receive = (!W::TAKES).then(|| waiter.clone());
+        self.offers.restore(place, Offer { message, source, receive });
+        effect(Effect { waiter, place, turn: Turn::Offered });
+    }
+
+    /// A value has left the channel into a receiver's hands.
+    pub(super) fn leave(&mut self, source: Source<W>, effect: &mut impl FnMut(Effect<W>)) {
+        match source {
+            Source::Ended(_) => self.settle(effect),
+            Source::Waits(place, waiter) => effect(Effect { waiter, place, turn: Turn::Sent }),
+            Source::Orphan => {}
+        }
+    }
+
+    /// Sends that wait return as far as there is room: first those whose value is on offer, for
+    /// they have waited longest.
+    fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
+        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
+            let waits = |offer: &&mut Offer<M, W>| matches!(offer.source, Source::Waits(..));
+            let Some(offer) = self.offers.iter_mut().find(waits) else { break };
+            let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
+            self.ended_sends += 1;
+            self.apart += 1;
+            if let Source::Waits(place, waiter) = source {
+                effect(Effect { waiter, place, turn: Turn::Sent });
+            }
+        }
+        while self.len() < self.capacity
+            && let Some((place, (message, waiter))) = self.sends.pop()
+        {
+            if waiter.claim() {
+                self.append(message);
+                effect(Effect { waiter, place, turn: Turn::Sent });
+            } else {
+                self.aside().refused.insert(place, message);
+            }
+        }
+    }
+
+    pub(super) fn put_back(
+        &mut self,
+        offer: Offer<M, W>,
+        effect: &mut impl FnMut(Effect<W>),
+    ) -> Option<M> {
+        match offer.source {
+            Source::Orphan => return Some(offer.message),
+            Source::Ended(age) => {
+                self.apart += usize::from(W::TAKES);
+                self.aside().returned.insert(age, offer.message);
+            }
+            Source::Waits(place, waiter) if self.ended().is_some() => {
+                self.refuse(place, offer.message, waiter, effect);
+            }
+            Source::Waits(place, waiter) => self.sends.restore(place, (offer.message, waiter)),
+        }
+        None
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        place: Place,
+        message: M,
+        waiter: W,
+        effect: &mut impl FnMut(Effect<W>),
+    ) {
+        self.aside().refused.insert(place, message);
+        if waiter.claim() {
+            effect(Effect { waiter, place, turn: Turn::Refused });
+        }
+    }
+
+    /// Puts a value into the buffer whose send ends with that.
+    #[inline]
+    pub(super) fn append(&mut self, message: M) {
+        self.ended_sends += 1;
+        self.buffer.push_back(message);
+    }
+
+    pub(super) fn aside(&mut self) -> &mut Aside<M, W> {
+        self.quiet = false;
+        self.aside.get_or_insert_with(Box::default)
+    }
+
+    /// Every operation that found the channel not quiet ends here.
+    #[inline]
+    pub(super) fn rest(&mut self) {
+        if self.aside.as_deref().is_some_and(Aside::is_bare) {
+            self.aside = None;
+        }
+        self.quiet = self.receives.is_empty()
+            && self.sends.is_empty()
+            && self.aside.is_none()
+            && (W::TAKES || self.offers.is_empty());
+        debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
+        debug_assert!(self.is_full() || self.sends.is_empty());
+        debug_assert!(self.ended().is_none() || self.sends.is_empty());
+        debug_assert!(
+            self.ended().is_none() || self.receives.is_empty() || !self.offers.is_empty()
+        );
+    }
+}

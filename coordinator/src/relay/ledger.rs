@@ -1,0 +1,210 @@
+//! What each session has here, by session: its end costs what it had, not what all others have.
+//! Counted against the limits; whoever goes beyond one is noted, and cut off by the coordinator.
+
+use std::collections::BTreeMap;
+
+use channels::id::{ChannelId, OperationId, SessionId};
+use channels::line::Place;
+use channels::wire::Side;
+
+use super::Violation;
+use crate::limits::Limits;
+
+/// The accounts of all sessions.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    limits: Limits,
+    accounts: BTreeMap<SessionId, Account>,
+    /// Who went beyond a limit, and beyond which.
+    excesses: Vec<(SessionId, String)>,
+}
+
+/// What a session has.
+#[derive(Debug, Default)]
+struct Account {
+    holdings: BTreeMap<ChannelId, Holding>,
+    /// Operations that wait, on all channels.
+    operations: usize,
+    /// What it pays for that is under way, in bytes.
+    bytes: usize,
+}
+
+/// What a session has of one channel.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    /// Handles, by side.
+    pub(super) handles: [u64; 2],
+    /// Operations that wait, or whose offer is out.
+    pub(super) parked: BTreeMap<OperationId, Parked>,
+}
+
+/// An operation that waits, and its place in the channel. Sends and receives stand in lines of
+/// their own, so that a place alone could be taken for one in the other line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parked {
+    Send(Place),
+    Receive(Place),
+}
+
+impl Parked {
+    pub(super) fn side(self) -> Side {
+        match self {
+            Self::Send(_) => Side::Send,
+            Self::Receive(_) => Side::Receive,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, accounts: BTreeMap::new(), excesses: Vec::new() }
+    }
+
+    /// A session begins.
+    pub(super) fn open(&mut self, session: SessionId) {
+        self.accounts.insert(session, Account::default());
+    }
+
+    /// A session that went beyond a limit, and which.
+    pub(super) fn take_excess(&mut self) -> Option<(SessionId, String)> {
+        self.excesses.pop()
+    }
+
+    /// Whether a session has any handle.
+    pub(super) fn has_handles(&self, session: SessionId) -> bool {
+        self.accounts.get(&session).is_some_and(|account| !account.holdings.is_empty())
+    }
+
+    /// How many handles of a side a session has.
+    pub(super) fn handles(&self, session: SessionId, channel: ChannelId, side: Side) -> u64 {
+        self.holding(session, channel).map_or(0, |holding| holding.handles[side as usize])
+    }
+
+    /// A session has one more handle.
+    pub(super) fn attach(&mut self, session: SessionId, channel: ChannelId, side: Side) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        account.holdings.entry(channel).or_default().handles[side as usize] += 1;
+        let channels_max = self.limits.channels_max;
+        if account.holdings.len() > channels_max {
+            let excess = format!("it has handles to more than {channels_max} channels");
+            self.excesses.push((session, excess));
+        }
+    }
+
+    /// A session gives handles back.
+    pub(super) fn detach(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        side: Side,
+        count: u32,
+    ) -> Result<(), Violation> {
+        let holding = self.holding_mut(session, channel);
+        let holding = holding.ok_or(Violation::NotAttached(channel))?;
+        let left = holding.handles[side as usize].checked_sub(u64::from(count));
+        holding.handles[side as usize] = left.ok_or(Violation::Count(count, channel))?;
+        self.tidy(session, channel);
+        Ok(())
+    }
+
+    /// An operation waits.
+    pub(super) fn park(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        parked: Parked,
+    ) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        account.holdings.entry(channel).or_default().parked.insert(operation, parked);
+        account.operations += 1;
+        let operations_max = self.limits.operations_max;
+        if account.operations > operations_max {
+            let excess = format!("more than {operations_max} sends and receives of it wait");
+            self.excesses.push((session, excess));
+        }
+    }
+
+    /// How an operation waits.
+    pub(super) fn parked(
+        &self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+    ) -> Option<Parked> {
+        self.holding(session, channel)?.parked.get(&operation).copied()
+    }
+
+    /// An operation waits no longer.
+    pub(super) fn unpark(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+    ) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        let Some(holding) = account.holdings.get_mut(&channel) else { return };
+        if holding.parked.remove(&operation).is_some() {
+            account.operations -= 1;
+        }
+        self.tidy(session, channel);
+    }
+
+    /// A session pays for something that is under way.
+    pub(super) fn charge(&mut self, session: SessionId, bytes: usize) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        account.bytes = account.bytes.saturating_add(bytes);
+        let bytes_max = self.limits.undelivered_bytes_max;
+        if account.bytes > bytes_max {
+            let excess = format!(
+                "more than {bytes_max} bytes that it sent, or that its tasks returned, wait to be \
+                 taken"
+            );
+            self.excesses.push((session, excess));
+        }
+    }
+
+    /// It is under way no longer.
+    pub(super) fn discharge(&mut self, session: SessionId, bytes: usize) {
+        if let Some(account) = self.accounts.get_mut(&session) {
+            account.bytes = account.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// The operations of a session that wait on a side of a channel to which it has no handle.
+    pub(super) fn stranded(
+        &self,
+        session: SessionId,
+        channel: ChannelId,
+        side: Side,
+    ) -> Vec<OperationId> {
+        let holding = self.holding(session, channel);
+        let Some(holding) = holding.filter(|holding| holding.handles[side as usize] == 0) else {
+            return Vec::new();
+        };
+        let parked = holding.parked.iter().filter(|(_, parked)| parked.side() == side);
+        parked.map(|(operation, _)| *operation).collect()
+    }
+
+    /// A session has ended. What it had comes out.
+    pub(super) fn close(&mut self, session: SessionId) -> BTreeMap<ChannelId, Holding> {
+        self.accounts.remove(&session).unwrap_or_default().holdings
+    }
+
+    fn holding(&self, session: SessionId, channel: ChannelId) -> Option<&Holding> {
+        self.accounts.get(&session)?.holdings.get(&channel)
+    }
+
+    fn holding_mut(&mut self, session: SessionId, channel: ChannelId) -> Option<&mut Holding> {
+        self.accounts.get_mut(&session)?.holdings.get_mut(&channel)
+    }
+
+    /// Forgets a channel of which a session has nothing any more.
+    fn tidy(&mut self, session: SessionId, channel: ChannelId) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        let nothing = |holding: &Holding| holding.handles == [0, 0] && holding.parked.is_empty();
+        if account.holdings.get(&channel).is_some_and(nothing) {
+            account.holdings.remove(&channel);
+        }
+    }
+}
