@@ -58,8 +58,7 @@ fn the_first_error_wins() {
     });
 }
 
-/// `TestWithContext`, `TestCancelCause`: the context ends with the first error or with the wait,
-/// and knows why.
+/// `TestWithContext`: the context ends with the first error or with the wait.
 #[test]
 fn the_context_ends_with_the_group() {
     with_workers(async {
@@ -74,7 +73,24 @@ fn the_context_ends_with_the_group() {
             assert!(is_of(said.as_deref(), wanted), "{said:?} after {errors:?}");
             assert_eq!(context.done().try_recv().await, Err(TryRecvError::Closed));
             assert_eq!(context.err(), Some(ContextError::Canceled));
+        }
+    });
+}
+
+/// `TestCancelCause`: and it knows why.
+#[test]
+fn the_context_knows_the_first_error() {
+    with_workers(async {
+        let doom = Some("doomed");
+        for errors in [&[][..], &[None], &[doom], &[doom, None]] {
+            let (group, context) = TaskGroup::with_context(&Context::background());
+            for error in errors {
+                assert!(group.try_spawn(ends_with(*error)));
+            }
+            let wanted = errors.iter().copied().find_map(|error| error);
+            assert_eq!(text(group.wait().await).is_some(), wanted.is_some());
             let cause = context.cause();
+            let wanted = wanted.or(Some("context canceled"));
             assert!(is_of(cause.as_deref(), wanted), "because of {cause:?} after {errors:?}");
         }
     });
