@@ -13,8 +13,8 @@
 //! Relayed channels: a receive is asked of the home, and the answer counts only if the select can
 //! still be claimed. For a send, the home tells when it could go; then the select is claimed, its
 //! other cases are withdrawn, and a send is tried that does not wait. If the partner has gone
-//! elsewhere meanwhile, the select starts anew. So a value never leaves before the select is its own
-//! to decide; the price is a second round trip, and that such a send has no place in the line.
+//! elsewhere meanwhile, the select starts anew. So a value never leaves before the select is its
+//! own to decide; the price is a second round trip, and that such a send has no place in the line.
 
 mod builder;
 mod case;
