@@ -33,9 +33,19 @@ use crate::line::{Line, Place};
 use crate::wire::End;
 
 /// Whoever waits on a channel: an operation of its own, or a case of a select.
-pub trait Waiter: Clone {
+pub trait Waiter: Sized {
     /// Whether a value is taken at the moment when it meets a receive that waits.
     const TAKES: bool;
+
+    /// What is kept of a waiter beside a value on offer: all of it, or, where offers are taken at
+    /// once, nothing.
+    type Kept;
+
+    /// Keeps the waiter in mind.
+    fn keep(&self) -> Self::Kept;
+
+    /// The waiter that was kept.
+    fn kept(kept: &Self::Kept) -> Option<Self>;
 
     /// Commits the waiter to this channel, before anything is done with it. False for a case whose
     /// select has chosen another: it is passed over.
@@ -46,7 +56,7 @@ pub trait Waiter: Clone {
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
-pub struct Chan<M, W> {
+pub struct Chan<M, W: Waiter> {
     quiet: bool,
     capacity: usize,
     /// Values whose send has ended, oldest first.
@@ -61,15 +71,14 @@ pub struct Chan<M, W> {
     /// Sends that wait, with their values, less those on offer.
     sends: Line<(M, W)>,
     /// Values on offer, by the place of the receive.
-    offers: Line<Offer<M, W>>,
+    offers: Line<Offer<M, W::Kept>>,
 }
 
 #[derive(Debug)]
-struct Offer<M, W> {
+struct Offer<M, K> {
     message: M,
-    source: Source<W>,
-    /// None where offers are taken at once.
-    receive: Option<W>,
+    source: Source<K>,
+    receive: K,
 }
 
 /// Where a value on offer goes if it is declined.
@@ -81,6 +90,16 @@ enum Source<W> {
     Waits(Place, W),
     /// Its sender died: nowhere.
     Orphan,
+}
+
+impl<K> Source<K> {
+    fn map<T>(self, waiter: impl FnOnce(K) -> Option<T>) -> Option<Source<T>> {
+        Some(match self {
+            Self::Ended(age) => Source::Ended(age),
+            Self::Waits(place, kept) => Source::Waits(place, waiter(kept)?),
+            Self::Orphan => Source::Orphan,
+        })
+    }
 }
 
 /// What is rarely there.
@@ -146,6 +165,22 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.as_ref()?.end.as_ref()
     }
 
+    /// Puts a value into the buffer if nobody waits and there is room: all that most sends do.
+    #[inline]
+    pub fn put(&mut self, message: &mut Option<M>) -> bool {
+        let done = self.quiet && self.buffer.len() < self.capacity;
+        if done && let Some(message) = message.take() {
+            self.append(message);
+        }
+        done
+    }
+
+    /// Takes a value out of the buffer if nobody waits: all that most receives do.
+    #[inline]
+    pub fn pick(&mut self) -> Option<M> {
+        if self.quiet { self.buffer.pop_front() } else { None }
+    }
+
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
     pub fn send(
         &mut self,
@@ -165,12 +200,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Sends a value unless it would have to wait (C36).
-    #[inline]
     pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
-        if self.quiet && self.buffer.len() < self.capacity {
-            self.append(message);
-            return Tried::Done;
-        }
         if self.ended().is_some() {
             return Tried::Refused(message);
         }
@@ -206,13 +236,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
-    #[inline]
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        if self.quiet
-            && let Some(message) = self.buffer.pop_front()
-        {
-            return Received::Message(message);
-        }
         if let Some((message, source)) = self.next_value() {
             self.leave(source, effect);
             self.rest();
@@ -246,7 +270,9 @@ impl<M, W: Waiter> Chan<M, W> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
             self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
-            self.leave(offer.source, effect);
+            if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
+                self.leave(source, effect);
+            }
         }
         if !W::TAKES || self.aside.is_some() {
             self.match_up(effect);

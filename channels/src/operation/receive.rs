@@ -14,6 +14,7 @@ use crate::handle::{Message, Receiver};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -37,15 +38,26 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         match self {
-            Self::New => self.start(shared, waker),
+            Self::New => {
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
+                    && let Some(value) = chan.pick()
+                {
+                    *self = Self::Done;
+                    return Poll::Ready(Ok(value));
+                }
+                self.start(core, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
-    fn start<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start<T: Message>(
+        &mut self,
+        mut core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -72,6 +84,10 @@ impl ReceiveOperation {
         wakes: &mut Wakes,
     ) -> Option<Outcome<T>> {
         let Location::Local(chan) = &mut core.location else { return None };
+        if let Some(value) = chan.pick() {
+            *self = Self::Done;
+            return Some(Ok(value));
+        }
         let outcome = match chan.receive(&mut wakes.note()) {
             Received::Message(value) => Ok(value),
             Received::Ended(end) => Err(end.into()),

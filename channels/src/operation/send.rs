@@ -14,6 +14,7 @@ use crate::handle::{Message, Sender};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -59,15 +60,22 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
-            Step::New => self.start(shared, waker),
+            Step::New => {
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
+                    && chan.put(&mut self.value)
+                {
+                    self.step = Step::Done;
+                    return Poll::Ready(Ok(()));
+                }
+                self.start(core, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
-    fn start(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start(&mut self, mut core: Guard<'_, Core<T>>, waker: &Waker) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -93,6 +101,10 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
         let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        if chan.put(&mut self.value) {
+            self.step = Step::Done;
+            return Attempt::Sent;
+        }
         match chan.try_send(self.keep(), &mut wakes.note()) {
             Tried::Done => {
                 self.step = Step::Done;
