@@ -178,12 +178,12 @@ fn ticks_do_not_pile_up() {
     });
 }
 
-/// `TestAfterStress`: a ticker that could tick all the time lets others run.
+/// `TestAfterStress`: a ticker that is faster than the clock lets others run.
 #[test]
 fn a_fast_ticker_starves_nobody() {
     in_time(async {
-        let ticks = ticker(Duration::from_nanos(1));
-        let other = tokio::spawn(async { after(STEP / 20).recv().await });
+        let ticks = ticker(Duration::from_micros(10));
+        let other = tokio::spawn(async { after(STEP).recv().await });
         for _ in 0..100 {
             ticks.recv().await.unwrap();
         }
