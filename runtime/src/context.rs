@@ -106,7 +106,11 @@ impl Context {
     /// Outside of a runtime.
     #[track_caller]
     pub fn with_timeout(&self, timeout: Duration) -> (Self, Cancel) {
-        self.with_deadline(now() + timeout)
+        match now().checked_add(timeout) {
+            Some(deadline) => self.with_deadline(deadline),
+            // Beyond what a clock can tell, which is as good as never.
+            None => self.child(self.node.deadline),
+        }
     }
 
     /// A channel that is closed when the context is done; the same channel each time.

@@ -10,6 +10,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::client;
 
+/// No clock is asked for more: a hundred years.
+const PERIOD_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// Go's `time.After`: a channel that gets the time, once, when so much of it has passed, and is
 /// closed then. In a [`select!`](crate::select!) it is a timeout. Precise to about a millisecond.
 ///
@@ -69,6 +72,7 @@ pub fn ticker(period: Duration) -> Receiver<SystemTime> {
     assert!(!period.is_zero(), "a ticker's period is more than zero");
     let (sender, receiver) = channel(1);
     client::executor().spawn(async move {
+        let period = period.min(PERIOD_MAX);
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut ended = pin!(sender.ended_here());

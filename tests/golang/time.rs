@@ -120,7 +120,7 @@ fn a_select_times_out() {
         let start = Instant::now();
         let word = select! {
             value = values.recv() => value.unwrap(),
-            _ = after(STEP * 3) => "too late".to_owned(),
+            after(STEP * 3) => "too late".to_owned(),
         };
         assert_eq!((word.as_str(), steps_since(start)), ("too late", 3));
         tokio::spawn(async move {
@@ -129,7 +129,7 @@ fn a_select_times_out() {
         });
         let word = select! {
             value = values.recv() => value.unwrap(),
-            _ = after(STEP * 3) => "too late".to_owned(),
+            after(STEP * 3) => "too late".to_owned(),
         };
         assert_eq!((word.as_str(), steps_since(start)), ("in time", 4));
     });

@@ -74,6 +74,11 @@ pub trait Outcome {
 /// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either
 /// of them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that
 /// is never ready.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no case of a select",
+    label = "expected is a send or a receive",
+    note = "a case is `receiver.recv()`, `sender.send(value)`, a `Receiver`, or an `Option` of these"
+)]
 pub trait Operand {
     /// The case that it becomes.
     type Case<'s>: Case + Outcome

@@ -39,7 +39,8 @@ pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
     if let Some(case) = locked(cases, None) {
         return Some(case);
     }
-    for (at, case) in cases.iter_mut().enumerate() {
+    for at in random::order(cases.len()) {
+        let case = &mut cases[at];
         if poll_fn(|context| case.poll_try_remote(context.waker())).await {
             return Some(at);
         }
@@ -151,10 +152,10 @@ impl Choosing<'_, '_, '_> {
         let name = self.name;
         let answers = self.cases.iter_mut().map(|case| case.poll_remote(waker, name));
         let answers: SmallVec<[Answer; 16]> = answers.collect();
-        if let Some(case) = answers.iter().position(|answer| *answer == Answer::Come) {
+        if let Some(case) = random::find(answers.len(), |at| answers[at] == Answer::Come) {
             return Some(case);
         }
-        let hinted = answers.iter().position(|answer| *answer == Answer::Hint)?;
+        let hinted = random::find(answers.len(), |at| answers[at] == Answer::Hint)?;
         if self.failures == 0 || random::coin() {
             return Some(hinted);
         }

@@ -100,6 +100,17 @@ macro_rules! __select {
     (@parse $mode:ident $cases:tt () default => $arm:expr, $($rest:tt)*) => {
         $crate::__select!(@parse $mode $cases ([$arm]) $($rest)*)
     };
+    // A call without a pattern would be taken for a pattern, and fail as one.
+    (@parse $mode:ident $cases:tt $default:tt
+        $($path:ident)::+ ($($argument:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@parse $mode $cases $default
+            _ = $($path)::+ ($($argument)*) => $($rest)*)
+    };
+    (@parse $mode:ident $cases:tt $default:tt
+        $($path:ident)::+ ($($argument:tt)*).$method:ident($($value:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@parse $mode $cases $default
+            _ = $($path)::+ ($($argument)*).$method($($value)*) => $($rest)*)
+    };
     (@parse $mode:ident ($($cases:tt)*) $default:tt
         $pattern:pat = $operand:expr => $arm:block, $($rest:tt)*) => {
         $crate::__select!(@parse $mode ($($cases)* { [$pattern] [$operand] [$arm] })

@@ -25,6 +25,16 @@ fn below(bound: usize) -> usize {
     ((u128::from(state) * bound as u128) >> 64) as usize
 }
 
+/// All of `0..count`, in random order.
+pub(super) fn order(count: usize) -> SmallVec<[usize; 16]> {
+    let mut order = SmallVec::with_capacity(count);
+    find(count, |at| {
+        order.push(at);
+        false
+    });
+    order
+}
+
 /// Heads or tails.
 pub(super) fn coin() -> bool {
     below(2) == 0
