@@ -91,8 +91,8 @@ struct Aside<M, W> {
     returned: BTreeMap<u64, M>,
     /// Values of sends that were refused or passed over, until their senders fetch them.
     refused: BTreeMap<Place, M>,
-    /// Who wants to know when the channel ends.
-    watchers: Vec<W>,
+    /// Who wants to know when the channel ends: the last who asked.
+    watcher: Option<W>,
 }
 
 impl<M, W: Waiter> Chan<M, W> {
@@ -191,8 +191,8 @@ impl<M, W: Waiter> Chan<M, W> {
         Tried::Done
     }
 
-    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process nothing
-    /// can come of it at once.
+    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
+    /// nothing can come of it at once.
     #[inline]
     pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
         self.quiet = false;
@@ -232,7 +232,8 @@ impl<M, W: Waiter> Chan<M, W> {
         place
     }
 
-    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at once.
+    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at
+    /// once.
     #[inline]
     pub fn wait_receive(&mut self, waiter: W) -> Place {
         self.quiet = false;
@@ -320,7 +321,7 @@ impl<M, W: Waiter> Chan<M, W> {
             return false;
         }
         self.aside().end = Some(end);
-        for waiter in std::mem::take(&mut self.aside().watchers) {
+        if let Some(waiter) = self.aside().watcher.take() {
             effect(Effect { waiter, place: Place::default(), turn: Turn::Ended });
         }
         let waiting: Vec<_> = self.sends.drain().collect();
@@ -331,9 +332,9 @@ impl<M, W: Waiter> Chan<M, W> {
         true
     }
 
-    /// Calls back when the channel ends; no place is given.
+    /// Calls back when the channel ends. One watcher at a time: the last who asked.
     pub fn watch(&mut self, waiter: W) {
-        self.aside().watchers.push(waiter);
+        self.aside().watcher = Some(waiter);
     }
 
     /// Ends the channel because nobody will receive any more. The values that nobody will take
@@ -350,15 +351,15 @@ impl<M, W: Waiter> Chan<M, W> {
 
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
-        let Self { end, returned, refused, watchers } = self;
-        end.is_none() && returned.is_empty() && refused.is_empty() && watchers.is_empty()
+        let Self { end, returned, refused, watcher } = self;
+        end.is_none() && returned.is_empty() && refused.is_empty() && watcher.is_none()
     }
 }
 
 impl<M, W> Default for Aside<M, W> {
     fn default() -> Self {
         let (returned, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { end: None, returned, refused, watchers: Vec::new() }
+        Self { end: None, returned, refused, watcher: None }
     }
 }
 

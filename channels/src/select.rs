@@ -4,15 +4,15 @@
 //! First each case is tried by itself, in random order: most selects end there. If none could go,
 //! the channels are locked together, so that "nothing is ready" is true of all of them at one
 //! moment (C37): then the default runs, or every case joins its channel's queue with the select's
-//! [`Claim`]. Whoever meets one of them there claims the select first, and passes a case over whose
-//! select has chosen another. Woken, the select withdraws the other cases.
+//! claim (`claim.rs`). Whoever meets one of them there claims the select first, and passes a case
+//! over whose select has chosen another. Woken, the select withdraws the other cases.
 //!
 //! Rejected: taking the locks in the order of their addresses, as Go does. An export holds the lock
 //! of a channel while it locks those inside; so a select lets go of all when it cannot have one.
 //!
 //! Relayed channels: a receive is asked of the home, and the answer counts only if the select can
 //! still be claimed. A send to a relayed channel cannot be a case yet: it ends at once with
-//! [`SendError::Unsendable`].
+//! `SendError::Unsendable`.
 
 mod builder;
 mod case;

@@ -95,8 +95,8 @@ impl<M, W: Waiter> Chan<M, W> {
         }
     }
 
-    /// Sends that wait return as far as there is room: first those whose value is on offer, for they
-    /// have waited longest.
+    /// Sends that wait return as far as there is room: first those whose value is on offer, for
+    /// they have waited longest.
     fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
         while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
             let waits = |offer: &&mut Offer<M, W>| matches!(offer.source, Source::Waits(..));

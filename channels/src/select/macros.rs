@@ -19,8 +19,9 @@
 ///
 /// - Operands are evaluated once, in order, before anything happens (C33); patterns only for the
 ///   case that happens (C34).
-/// - Of several ready cases each is as likely as the others (C35). A send on a closed channel, and a
-///   receive from one that is closed and drained, are ready, and yield their errors (C24, C26).
+/// - Of several ready cases each is as likely as the others (C35). A send on a closed channel is
+///   ready, and so is a receive from one that is closed and drained: they yield their errors (C24,
+///   C26).
 /// - With `default` it never waits (C36); `default` runs only if at one moment no case was ready
 ///   (C37).
 /// - Values of sends that did not happen are dropped. To keep such a value, make the send first
