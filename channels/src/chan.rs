@@ -146,6 +146,22 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.as_ref()?.end.as_ref()
     }
 
+    /// Puts a value into the buffer if nobody waits and there is room: all that most sends do.
+    #[inline]
+    pub fn put(&mut self, message: &mut Option<M>) -> bool {
+        let done = self.quiet && self.buffer.len() < self.capacity;
+        if done && let Some(message) = message.take() {
+            self.append(message);
+        }
+        done
+    }
+
+    /// Takes a value out of the buffer if nobody waits: all that most receives do.
+    #[inline]
+    pub fn pick(&mut self) -> Option<M> {
+        if self.quiet { self.buffer.pop_front() } else { None }
+    }
+
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
     pub fn send(
         &mut self,
@@ -165,12 +181,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Sends a value unless it would have to wait (C36).
-    #[inline]
     pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
-        if self.quiet && self.buffer.len() < self.capacity {
-            self.append(message);
-            return Tried::Done;
-        }
         if self.ended().is_some() {
             return Tried::Refused(message);
         }
@@ -206,13 +217,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
-    #[inline]
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        if self.quiet
-            && let Some(message) = self.buffer.pop_front()
-        {
-            return Received::Message(message);
-        }
         if let Some((message, source)) = self.next_value() {
             self.leave(source, effect);
             self.rest();

@@ -37,12 +37,19 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         match self {
-            Self::New => self.start(shared, waker),
+            Self::New => {
+                if let Location::Local(chan) = &mut shared.lock().location
+                    && let Some(value) = chan.pick()
+                {
+                    *self = Self::Done;
+                    return Poll::Ready(Ok(value));
+                }
+                self.start(shared, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
     fn start<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
         let mut core = shared.lock();
@@ -72,6 +79,10 @@ impl ReceiveOperation {
         wakes: &mut Wakes,
     ) -> Option<Outcome<T>> {
         let Location::Local(chan) = &mut core.location else { return None };
+        if let Some(value) = chan.pick() {
+            *self = Self::Done;
+            return Some(Ok(value));
+        }
         let outcome = match chan.receive(&mut wakes.note()) {
             Received::Message(value) => Ok(value),
             Received::Ended(end) => Err(end.into()),

@@ -59,12 +59,19 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
-            Step::New => self.start(shared, waker),
+            Step::New => {
+                if let Location::Local(chan) = &mut shared.lock().location
+                    && chan.put(&mut self.value)
+                {
+                    self.step = Step::Done;
+                    return Poll::Ready(Ok(()));
+                }
+                self.start(shared, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
     fn start(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
         let mut core = shared.lock();
@@ -93,6 +100,10 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
         let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        if chan.put(&mut self.value) {
+            self.step = Step::Done;
+            return Attempt::Sent;
+        }
         match chan.try_send(self.keep(), &mut wakes.note()) {
             Tried::Done => {
                 self.step = Step::Done;
