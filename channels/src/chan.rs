@@ -33,9 +33,19 @@ use crate::line::{Line, Place};
 use crate::wire::End;
 
 /// Whoever waits on a channel: an operation of its own, or a case of a select.
-pub trait Waiter: Clone {
+pub trait Waiter: Sized {
     /// Whether a value is taken at the moment when it meets a receive that waits.
     const TAKES: bool;
+
+    /// What is kept of a waiter beside a value on offer: all of it, or, where offers are taken at
+    /// once, nothing.
+    type Kept;
+
+    /// Keeps the waiter in mind.
+    fn keep(&self) -> Self::Kept;
+
+    /// The waiter that was kept.
+    fn kept(kept: &Self::Kept) -> Option<Self>;
 
     /// Commits the waiter to this channel, before anything is done with it. False for a case whose
     /// select has chosen another: it is passed over.
@@ -46,7 +56,7 @@ pub trait Waiter: Clone {
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
-pub struct Chan<M, W> {
+pub struct Chan<M, W: Waiter> {
     quiet: bool,
     capacity: usize,
     /// Values whose send has ended, oldest first.
@@ -61,15 +71,14 @@ pub struct Chan<M, W> {
     /// Sends that wait, with their values, less those on offer.
     sends: Line<(M, W)>,
     /// Values on offer, by the place of the receive.
-    offers: Line<Offer<M, W>>,
+    offers: Line<Offer<M, W::Kept>>,
 }
 
 #[derive(Debug)]
-struct Offer<M, W> {
+struct Offer<M, K> {
     message: M,
-    source: Source<W>,
-    /// None where offers are taken at once.
-    receive: Option<W>,
+    source: Source<K>,
+    receive: K,
 }
 
 /// Where a value on offer goes if it is declined.
@@ -81,6 +90,16 @@ enum Source<W> {
     Waits(Place, W),
     /// Its sender died: nowhere.
     Orphan,
+}
+
+impl<K> Source<K> {
+    fn map<T>(self, waiter: impl FnOnce(K) -> Option<T>) -> Option<Source<T>> {
+        Some(match self {
+            Self::Ended(age) => Source::Ended(age),
+            Self::Waits(place, kept) => Source::Waits(place, waiter(kept)?),
+            Self::Orphan => Source::Orphan,
+        })
+    }
 }
 
 /// What is rarely there.
@@ -251,7 +270,9 @@ impl<M, W: Waiter> Chan<M, W> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
             self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
-            self.leave(offer.source, effect);
+            if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
+                self.leave(source, effect);
+            }
         }
         if !W::TAKES || self.aside.is_some() {
             self.match_up(effect);

@@ -101,6 +101,13 @@ impl Waiting {
 
 impl Waiter for Waiting {
     const TAKES: bool = true;
+    type Kept = ();
+
+    fn keep(&self) {}
+
+    fn kept((): &()) -> Option<Self> {
+        None
+    }
 
     #[inline]
     fn claim(&self) -> bool {

@@ -56,6 +56,7 @@ mod spinning {
         /// Whoever has the lock has the channel in its cache, and does thousands of operations in
         /// that time; a thread that asks at once, and again, makes both ten times slower.
         #[cold]
+        #[expect(clippy::disallowed_methods, reason = "nobody announces that a lock is free")]
         fn contend(&self) -> Guard<'_, T> {
             for pauses in PAUSES {
                 (0..pauses).for_each(|_| spin_loop());

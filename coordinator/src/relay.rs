@@ -60,6 +60,15 @@ struct Waiter {
 
 impl chan::Waiter for Waiter {
     const TAKES: bool = false;
+    type Kept = Self;
+
+    fn keep(&self) -> Self {
+        *self
+    }
+
+    fn kept(kept: &Self) -> Option<Self> {
+        Some(*kept)
+    }
 }
 
 /// Handles of one side that are gone.

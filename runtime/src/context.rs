@@ -3,7 +3,8 @@
 //! States of a context: *live* -> *done* (cancelled, or past its deadline; final). A context is
 //! done when its own cancel or deadline says so, or its parent is done, whichever comes first; that
 //! it is done is a channel that is closed, so it can be a case of a select. Children are known to
-//! their parent only as long as somebody holds them.
+//! their parent only as long as somebody holds them. A context that nobody holds any more, and
+//! whose channel somebody may still wait on, leaves the closing of it to its parent.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,6 +69,10 @@ struct State {
     children: BTreeMap<usize, Weak<Node>>,
     /// Ends the context at its deadline.
     timer: Option<tokio::task::AbortHandle>,
+    /// Whether somebody may wait on `done`.
+    is_watched: bool,
+    /// Of children that nobody holds: closed when this context is done.
+    left: Vec<Sender<()>>,
 }
 
 impl Context {
@@ -106,6 +111,7 @@ impl Context {
 
     /// A channel that is closed when the context is done; the same channel each time.
     pub fn done(&self) -> Receiver<()> {
+        self.node.state().is_watched = true;
         self.node.done.clone()
     }
 
@@ -145,12 +151,10 @@ impl Context {
         let Ok(left) = deadline.duration_since(now()) else {
             return self.node.end(ContextError::DeadlineExceeded, None);
         };
-        let node = Arc::downgrade(&self.node);
+        let node = self.node.clone();
         let timer = client::executor().spawn(async move {
             tokio::time::sleep(left).await;
-            if let Some(node) = node.upgrade() {
-                node.end(ContextError::DeadlineExceeded, None);
-            }
+            node.end(ContextError::DeadlineExceeded, None);
         });
         let mut state = self.node.state();
         match state.end {
@@ -176,7 +180,14 @@ impl Node {
     fn new(parent: Option<Arc<Self>>, deadline: Option<SystemTime>) -> Arc<Self> {
         let (live, done) = channel(0);
         let (end, children) = (None, BTreeMap::new());
-        let state = Mutex::new(State { live: Some(live), end, children, timer: None });
+        let state = Mutex::new(State {
+            live: Some(live),
+            end,
+            children,
+            timer: None,
+            is_watched: false,
+            left: Vec::new(),
+        });
         Arc::new(Self { parent, deadline, done, state })
     }
 
@@ -195,8 +206,9 @@ impl Node {
             state.end = Some((error, cause.clone()));
             let (live, timer) = (state.live.take(), state.timer.take());
             let children = std::mem::take(&mut state.children);
+            let left = std::mem::take(&mut state.left);
             drop(state);
-            drop(live);
+            drop((live, left));
             timer.into_iter().for_each(|timer| timer.abort());
             due.extend(children.into_values().filter_map(|child| child.upgrade()));
             node.forget();
@@ -214,8 +226,19 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.forget();
-        let timer = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).timer.take();
-        timer.into_iter().for_each(|timer| timer.abort());
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut left = std::mem::take(&mut state.left);
+        left.extend(state.live.take().filter(|_| state.is_watched));
+        match &self.parent {
+            // Nothing above will ever be done, and dropping these would say that it is.
+            None => left.into_iter().for_each(std::mem::forget),
+            Some(parent) => {
+                let mut parent = parent.state();
+                if parent.end.is_none() {
+                    parent.left.append(&mut left);
+                }
+            }
+        }
     }
 }
 
@@ -241,6 +264,8 @@ impl fmt::Debug for Cancel {
 
 #[cfg(test)]
 mod tests {
+    use channels::TryRecvError;
+
     use super::*;
 
     #[test]
@@ -265,5 +290,20 @@ mod tests {
         drop(two);
         assert!(parent.node.state().children.is_empty());
         drop(one);
+    }
+
+    #[test]
+    fn a_context_that_nobody_holds_is_done_with_its_parent_and_not_before() {
+        let background = Context::background().done();
+        let (parent, cancel) = Context::background().with_cancel();
+        let done = parent.with_cancel().0.with_cancel().0.done();
+        let unseen = parent.with_cancel();
+        drop(unseen);
+        assert_eq!(parent.node.state().left.len(), 1, "only what somebody may wait on is kept");
+        for waiting in [&background, &done] {
+            assert_eq!(waiting.try_recv_blocking(), Err(TryRecvError::Empty));
+        }
+        cancel.cancel();
+        assert_eq!(done.try_recv_blocking(), Err(TryRecvError::Closed));
     }
 }

@@ -14,6 +14,7 @@ use crate::handle::{Message, Receiver};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -38,21 +39,25 @@ impl ReceiveOperation {
     ) -> Poll<Outcome<T>> {
         match self {
             Self::New => {
-                if let Location::Local(chan) = &mut shared.lock().location
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
                     && let Some(value) = chan.pick()
                 {
                     *self = Self::Done;
                     return Poll::Ready(Ok(value));
                 }
-                self.start(shared, waker)
+                self.start(core, waker)
             }
             _ => self.go_on(shared, waker),
         }
     }
 
-    fn start<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start<T: Message>(
+        &mut self,
+        mut core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);

@@ -14,6 +14,7 @@ use crate::handle::{Message, Sender};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -60,21 +61,21 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
             Step::New => {
-                if let Location::Local(chan) = &mut shared.lock().location
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
                     && chan.put(&mut self.value)
                 {
                     self.step = Step::Done;
                     return Poll::Ready(Ok(()));
                 }
-                self.start(shared, waker)
+                self.start(core, waker)
             }
             _ => self.go_on(shared, waker),
         }
     }
 
-    fn start(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start(&mut self, mut core: Guard<'_, Core<T>>, waker: &Waker) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
