@@ -11,7 +11,8 @@ use crate::context::{Cancel, Context};
 use crate::spawn::{AbortHandle, JoinError, spawn};
 use crate::task::Call;
 
-/// Tasks of which the first error counts and aborts the others.
+/// Tasks of which the first error counts and aborts the others. An error can be cloned and printed:
+/// it is returned by every wait, and is the cause of the group's context.
 ///
 /// ```
 /// #[runtime::task]
@@ -55,15 +56,15 @@ pub enum GroupError<E> {
     Task(JoinError),
 }
 
-impl<E: Message> TaskGroup<E> {
+impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
     /// A group without tasks and without a limit.
     #[expect(clippy::new_without_default, reason = "there is no default error type")]
     pub fn new() -> Self {
         Self::with(None)
     }
 
-    /// A group, and a context for its tasks' callers that is done at the first error, and when
-    /// [`TaskGroup::wait`] returns.
+    /// A group, and a context for its tasks' callers that is done at the first error, which is its
+    /// cause then, and when [`TaskGroup::wait`] returns.
     pub fn with_context(parent: &Context) -> (Self, Context) {
         let (context, cancel) = parent.with_cancel();
         (Self::with(Some(cancel)), context)
@@ -109,7 +110,7 @@ impl<E: Message> TaskGroup<E> {
     ///
     /// # Errors
     ///
-    /// The first error of a task; the others were aborted then.
+    /// The first error of a task, each time; the others were aborted then.
     ///
     /// # Cancel safety
     ///
@@ -121,7 +122,7 @@ impl<E: Message> TaskGroup<E> {
         }
         let mut state = self.shared.state();
         state.tasks.clear();
-        state.first.take().map_or(Ok(()), Err)
+        state.first.clone().map_or(Ok(()), Err)
     }
 
     fn start(&self, call: Call<Result<(), E>>, permit: Option<OwnedSemaphorePermit>) {
@@ -151,16 +152,20 @@ impl<E> Group<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fail(&self, error: GroupError<E>) {
+    fn fail(&self, error: GroupError<E>)
+    where
+        E: fmt::Display,
+    {
         let mut state = self.state();
         if state.first.is_some() {
             return;
         }
+        let cause = error.to_string();
         state.first = Some(error);
         let tasks = std::mem::take(&mut state.tasks);
         drop(state);
         if let Some(cancel) = &self.cancel {
-            cancel.cancel();
+            cancel.cancel_because(cause);
         }
         tasks.iter().for_each(AbortHandle::abort);
     }

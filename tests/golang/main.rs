@@ -50,3 +50,21 @@ mod issue4313;
 mod issue8336;
 mod issue8347;
 mod issue9110;
+
+// Go's `src/runtime` and `src/reflect`, and the generated part of `test/chan`.
+mod causality;
+mod choices;
+mod runtime_chan;
+mod runtime_race;
+mod runtime_select;
+mod select5;
+mod select_model;
+
+// Go's `sync`, `context`, `time`, and `golang.org/x/sync/errgroup`.
+mod context;
+mod group;
+mod sync;
+mod time;
+
+// Beside Go itself, where it is installed.
+mod differential;

@@ -148,13 +148,15 @@ fn locked(cases: &mut Cases<'_, '_>, claim: Option<&Arc<Claim>>) -> Option<usize
         Held::By(holder, case) => case.attempt_in(holder.locked(), &mut wakes),
     });
     if let (None, Some(claim)) = (chosen, claim) {
-        for at in 0..cases.len() {
+        // In random order too: of two cases of one channel the first in its line will happen.
+        random::find(cases.len(), |at| {
             match holder(cases, &holders, at) {
                 Held::Nothing => {}
                 Held::Own(case) => case.park_in(None, claim, at),
                 Held::By(holder, case) => case.park_in(holder.locked(), claim, at),
             }
-        }
+            false
+        });
     }
     cases.iter_mut().for_each(|case| case.unlock());
     wakes.wake();
