@@ -218,7 +218,7 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         let mut core = self.receiver.shared.lock();
         self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        self.receiver.shared.wake(wakes);
         self.outcome.is_some()
     }
 
@@ -339,7 +339,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
             Location::Relayed(_) => Some(Err(self.send.borrow_mut().refuse_relayed())),
         };
         drop(core);
-        wakes.wake();
+        self.sender.shared.wake(wakes);
         self.outcome.is_some()
     }
 
