@@ -2,7 +2,8 @@
 
 use futures::FutureExt;
 use runtime::{
-    Path, Receiver, RecvError, Sender, TryRecvError, TrySendError, channel, select, spawn, task,
+    Path, Receiver, RecvError, SendError, Sender, TryRecvError, TrySendError, channel, select,
+    spawn, task,
 };
 use serde::{Serialize, Serializer};
 use tokio::task::yield_now;
@@ -130,6 +131,110 @@ fn a_waiting_select_survives_the_departure_of_its_channel() {
         let sending = spawn(send_all(vec![5], sender));
         assert_eq!(waiting.await.unwrap(), Ok(5));
         sending.await.unwrap();
+    });
+}
+
+/// Sends its numbers and receives the other's, in whatever order they meet.
+#[task]
+async fn exchange(mine: Vec<u32>, out: Sender<u32>, back: Receiver<u32>, count: usize) -> Vec<u32> {
+    let (mut taken, mut left) = (Vec::new(), mine.into_iter().peekable());
+    let (mut out, mut back) = (Some(out), Some(back));
+    while out.is_some() || back.is_some() {
+        let next = left.peek().copied();
+        if next.is_none() {
+            out = None;
+        }
+        if taken.len() == count {
+            back = None;
+        }
+        select! {
+            sent = out.send(next.unwrap_or(0)) => {
+                sent.unwrap();
+                left.next();
+            }
+            value = back.recv() => taken.push(value.unwrap()),
+            default => {
+                if out.is_none() && back.is_none() {
+                    break;
+                }
+                select! {
+                    sent = out.send(next.unwrap_or(0)) => {
+                        sent.unwrap();
+                        left.next();
+                    }
+                    value = back.recv() => taken.push(value.unwrap()),
+                }
+            }
+        }
+    }
+    taken
+}
+
+/// Two tasks in two processes that both would send to, or receive from, the other.
+#[test]
+fn crossing_selects_meet() {
+    for capacity in [0, 0, 1, 2] {
+        with_processes(2, async move {
+            let (there, here) = (channel(capacity), channel(capacity));
+            let one = spawn(exchange((0..50).collect(), there.0, here.1, 50));
+            let other = spawn(exchange((100..150).collect(), here.0, there.1, 50));
+            assert_eq!(one.await, Ok((100..150).collect()), "capacity {capacity}");
+            assert_eq!(other.await, Ok((0..50).collect()), "capacity {capacity}");
+        });
+    }
+}
+
+/// Selects that send and receive on one channel, in one process and in another: each value is taken
+/// once, and nobody takes its own.
+#[task]
+async fn meet_others(name: u32, meeting: (Sender<u32>, Receiver<u32>), times: u32) -> (u32, u32) {
+    let (out, back) = meeting;
+    let (mut sent, mut received) = (0, 0);
+    while sent + received < times {
+        select! {
+            gone = out.send(name) => {
+                gone.unwrap();
+                sent += 1;
+            }
+            came = back.recv() => {
+                assert_ne!(came.unwrap(), name, "it met itself");
+                received += 1;
+            }
+        }
+    }
+    (sent, received)
+}
+
+#[test]
+fn selects_meet_each_other_and_never_themselves() {
+    with_processes(2, async {
+        let (out, back) = channel(0);
+        let meeting = || (out.clone(), back.clone());
+        let one = spawn(meet_others(1, meeting(), 40));
+        let other = spawn(meet_others(2, meeting(), 40));
+        let ((sent, received), (sent_2, received_2)) = (one.await.unwrap(), other.await.unwrap());
+        assert_eq!((sent, received), (received_2, sent_2));
+    });
+}
+
+/// A select that offers to send hears of the close.
+#[test]
+fn a_select_that_would_send_hears_of_the_close() {
+    with_processes(1, async {
+        let (sender, receiver) = channel(0);
+        let (release, until) = channel(0);
+        let holding = spawn(hold(receiver, until));
+        let closing = sender.clone();
+        let waiting = tokio::spawn(async move {
+            select! {
+                sent = sender.send(3) => sent,
+            }
+        });
+        yield_now().await;
+        closing.close().await.unwrap();
+        assert_eq!(waiting.await.unwrap(), Err(SendError::Closed(3)));
+        drop(release);
+        holding.await.unwrap();
     });
 }
 

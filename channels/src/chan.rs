@@ -155,9 +155,9 @@ impl<M, W: Waiter> Chan<M, W> {
         self.has_values() || (self.ended().is_some() && self.offers.is_empty())
     }
 
-    /// Whether receives wait.
-    pub fn has_receives(&self) -> bool {
-        !self.receives.is_empty()
+    /// Whether such a receive waits.
+    pub fn has_receive(&self, is_such: impl Fn(&W) -> bool) -> bool {
+        self.receives.iter().any(|(_, waiter)| is_such(waiter))
     }
 
     /// How the channel ended, if it has.

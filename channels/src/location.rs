@@ -332,7 +332,7 @@ fn leave<T: Message>(
             // It was woken already, and will say where it wants to be woken again.
             None => Waker::noop().clone(),
         };
-        let receive = |operation| Frame::Receive { channel, operation };
+        let receive = |operation| Frame::Receive { channel, operation, select: 0 };
         moved.receives.insert(place, node.begin(waker, receive));
     }
     if moved.end.is_some() {

@@ -11,17 +11,19 @@
 //! of a channel while it locks those inside; so a select lets go of all when it cannot have one.
 //!
 //! Relayed channels: a receive is asked of the home, and the answer counts only if the select can
-//! still be claimed. A send to a relayed channel cannot be a case yet: it ends at once with
-//! `SendError::Unsendable`.
+//! still be claimed. For a send, the home tells when it could go; then the select is claimed, its
+//! other cases are withdrawn, and a send is tried that does not wait. If the partner has gone
+//! elsewhere meanwhile, the select starts anew. So a value never leaves before the select is its own
+//! to decide; the price is a second round trip, and that such a send has no place in the line.
 
 mod builder;
 mod case;
 mod choose;
 mod macros;
+mod nil;
 mod random;
 
 pub use builder::{Chosen, Select};
-pub use case::{
-    Case, Operand, OptionalReceiver, OptionalSender, Outcome, ReceiveCase, SendCase, Steps,
-};
+pub use case::{Answer, Case, Operand, Outcome, ReceiveCase, SendCase, Steps};
 pub use choose::{Choosing, Either, choose, choose_blocking, choose_now, choose_now_blocking};
+pub use nil::{OptionalReceiver, OptionalSender};

@@ -62,7 +62,7 @@ impl ReceiveOperation {
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
-            self.start_remote(node, channel, waker);
+            self.start_remote(node, channel, waker, 0);
             return Poll::Pending;
         }
         let Some(outcome) = self.attempt_in(&mut core, &mut wakes) else {
@@ -105,9 +105,15 @@ impl ReceiveOperation {
         *self = Self::Parked(chan.wait_receive(waiter));
     }
 
-    /// Asks the home.
-    pub(crate) fn start_remote(&mut self, node: Arc<Node>, channel: ChannelId, waker: &Waker) {
-        let receive = |operation| Frame::Receive { channel, operation };
+    /// Asks the home; as a case of a select, if that is not 0.
+    pub(crate) fn start_remote(
+        &mut self,
+        node: Arc<Node>,
+        channel: ChannelId,
+        waker: &Waker,
+        select: u64,
+    ) {
+        let receive = |operation| Frame::Receive { channel, operation, select };
         let operation = node.begin(waker.clone(), receive);
         *self = Self::Remote(Remote::new(node, channel, operation));
         waiting::note();

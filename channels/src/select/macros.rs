@@ -35,7 +35,9 @@
 ///
 /// # Cancel safety
 ///
-/// Dropping the future in which a `select!` waits loses nothing: no case has happened.
+/// Dropping the future in which a `select!` waits loses nothing: no case has happened. Only while a
+/// send to a relayed channel is under way, which it tries once a partner is there, nobody can know
+/// whether it happened (as with [`Sender::send`](crate::Sender::send)).
 ///
 /// ```
 /// use channels::{channel, select};

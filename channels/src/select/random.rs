@@ -25,6 +25,11 @@ fn below(bound: usize) -> usize {
     ((u128::from(state) * bound as u128) >> 64) as usize
 }
 
+/// Heads or tails.
+pub(super) fn coin() -> bool {
+    below(2) == 0
+}
+
 /// Visits `0..count` in random order, each order as likely as the others, until a visit says that
 /// it was the last.
 #[inline]
