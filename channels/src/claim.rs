@@ -127,6 +127,11 @@ pub struct Wakes {
 
 impl Wakes {
     #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    #[inline]
     pub(crate) fn note(&mut self) -> impl FnMut(Effect<Waiting>) + '_ {
         |effect| self.add(effect.waiter)
     }

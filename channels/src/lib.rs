@@ -104,6 +104,7 @@
 //! - `operation`: sends, receives and closes under way, as futures; their errors.
 //! - `select`: several of them, of which one happens. `claim`: who waits, and which case it was.
 //! - `location`: where a channel lives, and how it leaves its process. `lock`: its lock here.
+//!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
@@ -137,6 +138,7 @@ mod stream;
 pub mod transfer;
 mod wait_group;
 pub mod waiting;
+mod waking;
 pub mod wire;
 
 pub use handle::{Message, Path, Receiver, Sender, channel};

@@ -28,6 +28,7 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
+use crate::waking::Waking;
 use crate::wire::{End, Frame, Parcel, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
@@ -51,6 +52,7 @@ pub(crate) struct Shared<T> {
     /// Handles alive in this process, by [`Side`].
     handles: [AtomicU32; 2],
     capacity: u32,
+    waking: Waking,
 }
 
 pub(crate) struct Core<T> {
@@ -106,6 +108,7 @@ impl<T> Shared<T> {
             core,
             handles: [handles, handles].map(AtomicU32::new),
             capacity: capacity as u32,
+            waking: Waking::default(),
         })
     }
 
@@ -120,6 +123,19 @@ impl<T> Shared<T> {
 
     pub(crate) fn try_lock(&self) -> Option<Guard<'_, Core<T>>> {
         self.core.try_lock()
+    }
+
+    /// Wakes those who can go on, without the lock.
+    #[inline]
+    pub(crate) fn wake(&self, wakes: Wakes) {
+        self.waking.wake(wakes);
+    }
+
+    /// The lock, for an operation that was woken.
+    #[inline]
+    pub(crate) fn lock_woken(&self) -> Guard<'_, Core<T>> {
+        self.waking.let_finish();
+        self.core.lock()
     }
 
     pub(crate) fn clone_handle(&self, side: Side) {

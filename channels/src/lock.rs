@@ -6,10 +6,10 @@
 //! go (see `select.rs`); exports, which do, are one at a time (see `location.rs`).
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use spinning::{Guard, Lock};
+pub(crate) use spinning::{Guard, Lock, step_back};
 
 #[cfg(any(loom, shuttle))]
-pub(crate) use checked::{Guard, Lock};
+pub(crate) use checked::{Guard, Lock, step_back};
 
 #[cfg(not(any(loom, shuttle)))]
 mod spinning {
@@ -74,6 +74,19 @@ mod spinning {
             }
         }
     }
+
+    /// Spins until another thread has done something, and then naps once.
+    #[cold]
+    #[expect(clippy::disallowed_methods, reason = "nobody announces it")]
+    pub(crate) fn step_back(is_done: impl Fn() -> bool) {
+        for pauses in PAUSES {
+            (0..pauses).for_each(|_| spin_loop());
+            if is_done() {
+                return;
+            }
+        }
+        sleep(NAP_MIN);
+    }
 }
 
 /// The same for a model checker, which knows only its own locks.
@@ -106,4 +119,7 @@ mod checked {
             self.0.get_mut().expect("no panic under the lock")
         }
     }
+
+    /// There is no time in a model.
+    pub(crate) fn step_back(_: impl Fn() -> bool) {}
 }

@@ -46,7 +46,7 @@ impl ReceiveOperation {
                     *self = Self::Done;
                     return Poll::Ready(Ok(value));
                 }
-                self.start(core, waker)
+                self.start(shared, core, waker)
             }
             _ => self.go_on(shared, waker),
         }
@@ -54,6 +54,7 @@ impl ReceiveOperation {
 
     fn start<T: Message>(
         &mut self,
+        shared: &Shared<T>,
         mut core: Guard<'_, Core<T>>,
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
@@ -71,7 +72,7 @@ impl ReceiveOperation {
             return Poll::Pending;
         };
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(outcome)
     }
 
@@ -135,13 +136,13 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
+        let mut core = shared.lock_woken();
         match &mut core.location {
             Location::Local(chan) => {
                 let taken = chan.accept(place, &mut wakes.note());
                 if let Some(value) = taken {
                     drop(core);
-                    wakes.wake();
+                    shared.wake(wakes);
                     return Poll::Ready(Ok(value));
                 }
                 if chan.rewait_receive(place, Waiting::Task(waker.clone())) {
@@ -204,7 +205,7 @@ impl ReceiveOperation {
         }
         let outcome = self.attempt_in(&mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(match outcome {
             Some(outcome) => outcome.map_err(Into::into),
             None => Err(TryRecvError::Empty),
@@ -251,7 +252,7 @@ impl ReceiveOperation {
                     }
                 }
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
             }
         }
     }

@@ -70,13 +70,18 @@ impl<T: Message> SendOperation<T> {
                     self.step = Step::Done;
                     return Poll::Ready(Ok(()));
                 }
-                self.start(core, waker)
+                self.start(shared, core, waker)
             }
             _ => self.go_on(shared, waker),
         }
     }
 
-    fn start(&mut self, mut core: Guard<'_, Core<T>>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start(
+        &mut self,
+        shared: &Shared<T>,
+        mut core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
@@ -86,7 +91,7 @@ impl<T: Message> SendOperation<T> {
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
                 Poll::Ready(Ok(()))
             }
             Attempt::Waits => {
@@ -192,7 +197,7 @@ impl<T: Message> SendOperation<T> {
             Attempt::Refused => Err(self.refused_in(&core).into()),
         };
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(outcome)
     }
 
@@ -207,7 +212,7 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn look(&mut self, place: Place, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        let mut core = shared.lock();
+        let mut core = shared.lock_woken();
         match &mut core.location {
             Location::Local(chan) => match chan.send_status(place) {
                 SendStatus::Sent => Poll::Ready(Ok(())),
@@ -342,7 +347,7 @@ impl<T> SendOperation<T> {
                     },
                 };
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
                 if self.value.is_some() {
                     self.step = Step::New;
                 }

@@ -188,7 +188,7 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         let mut core = self.receiver.shared.lock();
         self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        self.receiver.shared.wake(wakes);
         self.outcome.is_some()
     }
 
@@ -309,7 +309,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
         let mut core = self.sender.shared.lock();
         self.outcome = attempt_in(self.send.borrow_mut(), &mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        self.sender.shared.wake(wakes);
         self.outcome.is_some()
     }
 
