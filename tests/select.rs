@@ -293,3 +293,16 @@ fn encoding_may_clone_and_print_the_handles_it_meets() {
         assert_eq!(receiver.recv().await, Err(RecvError::Closed));
     });
 }
+
+/// Of a message that is not `Sync` itself.
+#[test]
+fn a_task_that_waits_in_a_select_may_change_threads() {
+    fn moved<T: Send>(_: &T) {}
+    let (sender, receiver) = channel::<std::cell::Cell<u8>>(0);
+    moved(&async {
+        select! {
+            _ = receiver.recv() => {}
+            _ = sender.send(std::cell::Cell::new(1)) => {}
+        }
+    });
+}

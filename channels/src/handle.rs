@@ -430,16 +430,4 @@ mod tests {
         moved::<Closing<'_, Cell<u8>>>();
         moved::<Select<'_>>();
     }
-
-    #[test]
-    fn waiting_in_a_select_may_change_threads() {
-        fn moved<T: Send>(_: &T) {}
-        let (sender, receiver) = channel::<Cell<u8>>(0);
-        moved(&async {
-            crate::select! {
-                _ = receiver.recv() => {}
-                _ = sender.send(Cell::new(1)) => {}
-            }
-        });
-    }
 }

@@ -143,7 +143,6 @@ macro_rules! __select {
     };
 
     (@whole $mode:ident ($($cases:tt)*) $default:tt) => {{
-        #[allow(unused_imports, reason = "most cases are not optional")]
         use $crate::select::{OptionalReceiver as _, OptionalSender as _};
         let chosen = $crate::__select!(@operands $mode $default [] $($cases)*);
         $crate::__select!(@arms chosen $default $($cases)*)
