@@ -1,11 +1,9 @@
 //! The choice itself.
 
 use std::future::{Future, poll_fn};
-use std::hint::spin_loop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::thread::yield_now;
 
 use smallvec::SmallVec;
 
@@ -13,6 +11,7 @@ use super::case::Case;
 use super::random;
 use crate::blocking::wait_for;
 use crate::claim::{Claim, Claimed, Wakes};
+use crate::lock::pause;
 use crate::waiting;
 
 /// The cases of one select, in the order in which they are written.
@@ -185,7 +184,7 @@ fn lock_all(cases: &mut Cases<'_, '_>) -> Holders {
     while let Some(busy) = firsts.iter().position(|at| !cases[*at].try_lock()) {
         firsts[..busy].iter().for_each(|at| cases[*at].unlock());
         tries += 1;
-        if tries % 64 == 0 { yield_now() } else { spin_loop() }
+        pause(tries);
     }
     holders
 }
