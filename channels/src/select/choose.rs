@@ -141,7 +141,9 @@ impl Choosing<'_, '_, '_> {
 fn locked(cases: &mut Cases<'_, '_>, claim: Option<&Arc<Claim>>) -> Option<usize> {
     let holders = lock_all(cases);
     let mut wakes = Wakes::default();
-    let chosen = random::find(cases.len(), |case| match holder(cases, &holders, case) {
+    // A bug on purpose, for the checks: what became ready before the locks were had is not seen.
+    let looked_at = if cfg!(planted = "window") && claim.is_some() { 0 } else { cases.len() };
+    let chosen = random::find(looked_at, |case| match holder(cases, &holders, case) {
         Held::Nothing => false,
         Held::Own(case) => case.attempt_in(None, &mut wakes),
         Held::By(holder, case) => case.attempt_in(holder.locked(), &mut wakes),
