@@ -155,3 +155,6 @@ impl Wakes {
         }
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;
