@@ -56,6 +56,11 @@ impl Claim {
 
     /// What happened, and from now on wakes another.
     pub(crate) fn poll(&self, waker: &Waker) -> Claimed {
+        // A bug on purpose, for the checks: what happens before the waker is stored is not seen.
+        if cfg!(planted = "wakeup") && self.state.load(Ordering::Acquire) == OPEN {
+            *self.waker.lock() = Some(waker.clone());
+            return Claimed::Open;
+        }
         let mut slot = self.waker.lock();
         if slot.as_ref().is_none_or(|known| !known.will_wake(waker)) {
             *slot = Some(waker.clone());
@@ -76,6 +81,14 @@ impl Claim {
     }
 
     fn step(&self, to: usize) -> bool {
+        // A bug on purpose, for the checks: two may find it open.
+        if cfg!(planted = "claim") {
+            let is_open = self.state.load(Ordering::Acquire) == OPEN;
+            if is_open {
+                self.state.store(to, Ordering::Release);
+            }
+            return is_open;
+        }
         self.state.compare_exchange(OPEN, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 }
@@ -154,3 +167,6 @@ impl Wakes {
         }
     }
 }
+
+#[cfg(all(loom, test))]
+mod models;

@@ -1,29 +1,11 @@
 //! The order in which a select looks at its cases. Not a source of secrets: a fast generator of its
 //! own on each thread.
 
-use std::cell::Cell;
-
+#[cfg(any(loom, shuttle))]
+use checked::below;
+#[cfg(not(any(loom, shuttle)))]
+use own::below;
 use smallvec::SmallVec;
-
-thread_local! {
-    static STATE: Cell<u64> = Cell::new(seed());
-}
-
-fn seed() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system has a random source");
-    u64::from_le_bytes(bytes) | 1
-}
-
-/// A number below `bound`, each as likely as the others.
-fn below(bound: usize) -> usize {
-    let mut state = STATE.get();
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    STATE.set(state);
-    ((u128::from(state) * bound as u128) >> 64) as usize
-}
 
 /// All of `0..count`, in random order.
 pub(super) fn order(count: usize) -> SmallVec<[usize; 16]> {
@@ -67,6 +49,46 @@ pub(super) fn find(count: usize, mut visit: impl FnMut(usize) -> bool) -> Option
         }
     }
     None
+}
+
+#[cfg(not(any(loom, shuttle)))]
+mod own {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STATE: Cell<u64> = Cell::new(seed());
+    }
+
+    fn seed() -> u64 {
+        let mut bytes = [0; 8];
+        getrandom::fill(&mut bytes).expect("the operating system has a random source");
+        u64::from_le_bytes(bytes) | 1
+    }
+
+    /// A number below `bound`, each as likely as the others.
+    pub(super) fn below(bound: usize) -> usize {
+        let mut state = STATE.get();
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        STATE.set(state);
+        ((u128::from(state) * bound as u128) >> 64) as usize
+    }
+}
+
+/// A model checker runs the same again: it draws itself, or nothing is drawn.
+#[cfg(any(loom, shuttle))]
+mod checked {
+    #[cfg(loom)]
+    pub(super) fn below(_: usize) -> usize {
+        0
+    }
+
+    #[cfg(shuttle)]
+    pub(super) fn below(bound: usize) -> usize {
+        use shuttle::rand::Rng;
+        shuttle::rand::thread_rng().gen_range(0..bound)
+    }
 }
 
 #[cfg(test)]
