@@ -170,3 +170,77 @@ impl Wakes {
 
 #[cfg(all(loom, test))]
 mod models;
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            assert!(!self.0.swap(true, Ordering::Relaxed), "woken once");
+        }
+    }
+
+    fn wakers() -> ([Arc<Woken>; 2], [Waker; 2]) {
+        let woken = [Arc::<Woken>::default(), Arc::default()];
+        (woken.clone(), woken.map(Waker::from))
+    }
+
+    fn is_woken(woken: &[Arc<Woken>; 2]) -> [bool; 2] {
+        woken.each_ref().map(|woken| woken.0.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn the_first_step_is_the_last() {
+        let (_, [waker, _]) = wakers();
+        let claim = Claim::new(waker.clone());
+        assert_eq!(claim.poll(&waker), Claimed::Open);
+        assert_eq!([claim.choose(3), claim.choose(4), claim.stir()], [true, false, false]);
+        assert_eq!(claim.poll(&waker), Claimed::Chosen(3));
+
+        let claim = Claim::new(waker.clone());
+        assert_eq!([claim.stir(), claim.choose(4), claim.stir()], [true, false, false]);
+        assert_eq!(claim.poll(&waker), Claimed::Stirred);
+    }
+
+    #[test]
+    fn it_wakes_whoever_polled_last_and_once() {
+        let (woken, [first, second]) = wakers();
+        let claim = Claim::new(first.clone());
+        claim.poll(&first);
+        claim.poll(&second);
+        claim.wake();
+        claim.wake();
+        assert_eq!(is_woken(&woken), [false, true]);
+        claim.poll(&first);
+        claim.wake();
+        assert_eq!(is_woken(&woken), [true, true]);
+    }
+
+    #[test]
+    fn all_who_were_noted_are_woken() {
+        let (woken, [first, second]) = wakers();
+        let mut wakes = Wakes::default();
+        wakes.add(Waiting::Task(first));
+        wakes.add(Waiting::Case(Claim::new(second), 0));
+        wakes.add(Waiting::Task(Waker::noop().clone()));
+        assert_eq!(is_woken(&woken), [false, false]);
+        wakes.wake();
+        assert_eq!(is_woken(&woken), [true, true]);
+    }
+
+    #[test]
+    fn a_task_may_always_and_a_case_unless_another_was_chosen() {
+        let claim = Claim::new(Waker::noop().clone());
+        let cases = [0, 1].map(|case| Waiting::Case(claim.clone(), case));
+        assert_eq!(cases.map(|case| case.claim()), [true, false]);
+        let task = Waiting::Task(Waker::noop().clone());
+        assert_eq!([task.claim(), task.claim()], [true, true]);
+    }
+}

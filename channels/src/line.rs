@@ -217,6 +217,66 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_many_leave_from_within_closes_up() {
+        for count in [100, 101] {
+            let mut line = Line::default();
+            let places: Vec<Place> = (0..count).map(|n| line.push(n)).collect();
+            assert!(places[1..count - 1].iter().all(|place| line.leave(*place).is_some()));
+            assert!(line.entries.len() <= 2 * 2 + SLACK + 1, "{} entries", line.entries.len());
+            assert_eq!((line.len(), line.at(places[count - 1])), (2, Some(&mut (count - 1))));
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_line_are_present() {
+        let mut line = Line::default();
+        let places: Vec<Place> = (0..6).map(|n| line.push(n)).collect();
+        assert_eq!([1, 2, 4].map(|at| line.leave(places[at])), [1, 2, 4].map(Some));
+        assert_eq!((line.len(), line.pop()), (3, Some((places[0], 0))));
+        assert_eq!((line.len(), line.entries.len()), (2, 3), "3 is the first");
+        line.leave(places[5]);
+        assert_eq!((line.len(), line.entries.len()), (1, 1), "3 is the last");
+        line.leave(places[3]);
+        assert!(line.is_empty() && line.len() == 0);
+    }
+
+    #[test]
+    fn whoever_returns_is_found_and_counted() {
+        let mut line = Line::default();
+        let places: Vec<Place> = (0..3).map(|n| line.push(n)).collect();
+        line.leave(places[1]);
+        assert_eq!((line.at(places[1]).is_some(), line.iter().count()), (false, 2));
+        line.restore(places[1], 7);
+        assert_eq!((line.at(places[1]).copied(), line.len()), (Some(7), 3));
+        line.iter_mut().for_each(|n| *n += 1);
+        line.leave(places[1]);
+        assert_eq!(line.drain().collect::<Vec<_>>(), [(places[0], 1), (places[2], 3)]);
+        assert_eq!(line.len(), 0);
+    }
+
+    #[test]
+    fn a_place_that_another_line_gave_is_not_given_again() {
+        let mut other = Line::default();
+        let place = [(); 5].map(|()| other.push('o'))[4];
+        let mut line = Line::default();
+        line.restore(place, 'a');
+        let next = line.push('b');
+        assert!(next > place);
+        assert_eq!(line.at(place), Some(&mut 'a'));
+    }
+
+    #[test]
+    fn one_takes_the_room_of_one_and_many_grow_by_doubling() {
+        let mut line = Line::default();
+        line.push(0);
+        assert_eq!(line.entries.capacity(), 1);
+        for n in 1..1000 {
+            line.push(n);
+        }
+        assert!(line.entries.capacity() > 1000);
+    }
+
+    #[test]
     fn leaving_a_long_line_is_not_linear() {
         let mut line = Line::default();
         let places: Vec<Place> = (0..200_000).map(|n| line.push(n)).collect();

@@ -1,6 +1,10 @@
-//! What happens to whom, operation by operation: Go's rules as tables.
+//! What happens to whom, operation by operation: Go's rules as tables. Here as at the coordinator;
+//! `here` as in a process, `moves` on the way from the one to the other.
 
 use super::*;
+
+mod here;
+mod moves;
 
 /// As at the coordinator.
 impl Waiter for char {
@@ -215,6 +219,117 @@ fn a_deserted_channel_gives_its_values_out() {
     });
     assert_eq!(unread, [1, 2]);
     assert_eq!(bench.happened(), [('b', Turn::Refused)]);
+}
+
+/// Two values wait on offer behind a buffer of two that is on offer too.
+#[test]
+fn freed_room_ends_sends_whose_values_are_on_offer() {
+    let mut bench = Bench::new(2);
+    "pqrtu".chars().for_each(|who| bench.park(who));
+    (1..=2).for_each(|value| assert_eq!(bench.send('s', value), Sent::Done));
+    for (who, value) in [('a', 3), ('b', 4), ('c', 5)] {
+        assert!(matches!(bench.send(who, value), Sent::Parked(_)));
+    }
+    bench.happened();
+    assert_eq!(bench.accept('p'), Some(1));
+    assert_eq!((bench.happened(), bench.chan.len()), (vec![('a', Turn::Sent)], 2));
+    assert_eq!(bench.accept('q'), Some(2));
+    assert_eq!((bench.happened(), bench.chan.len()), (vec![('b', Turn::Sent)], 2));
+    assert!(matches!(bench.send('d', 6), Sent::Parked(_)), "two are on offer and none is taken");
+    "tr".chars().for_each(|who| assert_eq!(bench.decline(who), None));
+    assert_eq!(bench.accept('u'), Some(5));
+    let rest = [bench.receive(), bench.receive(), bench.receive(), bench.receive()];
+    assert_eq!(rest[..3], [3, 4, 6].map(Received::Message));
+    assert_eq!(rest[3], Received::Empty);
+}
+
+#[test]
+fn a_declined_rendezvous_waits_again_at_its_old_place() {
+    let mut bench = Bench::new(0);
+    bench.park('r');
+    for (who, value) in [('a', 1), ('b', 2)] {
+        assert!(matches!(bench.send(who, value), Sent::Parked(_)));
+    }
+    assert_eq!(bench.decline('r'), None);
+    assert_eq!([bench.receive(), bench.receive()], [1, 2].map(Received::Message));
+    assert_eq!(bench.happened(), [('r', Turn::Offered), ('a', Turn::Sent), ('b', Turn::Sent)]);
+}
+
+#[test]
+fn a_rendezvous_declined_after_the_close_is_refused() {
+    let mut bench = Bench::new(0);
+    bench.park('r');
+    assert!(matches!(bench.send('s', 1), Sent::Parked(_)));
+    bench.park('q');
+    bench.finish(End::Closed);
+    assert_eq!(bench.happened(), [('r', Turn::Offered)], "it may still be taken");
+    bench.decline('r');
+    assert_eq!(bench.happened(), [('s', Turn::Refused), ('q', Turn::Ended)]);
+    assert_eq!(bench.on('s', |chan, place, _| chan.send_status(place)), SendStatus::Refused(1));
+    assert_eq!(bench.receive(), Received::Ended(End::Closed));
+}
+
+#[test]
+fn a_dead_receiver_does_not_wait_and_its_offer_goes_to_the_next() {
+    let mut bench = Bench::new(1);
+    "xqxr".chars().for_each(|who| bench.park(who));
+    assert_eq!(bench.send('s', 1), Sent::Done);
+    assert_eq!(bench.happened(), [('x', Turn::Offered)]);
+    bench.fence('x');
+    assert_eq!(bench.happened(), [('q', Turn::Offered)]);
+    assert!(matches!(bench.send('s', 2), Sent::Parked(_)));
+    assert_eq!(bench.happened(), [('r', Turn::Offered)]);
+}
+
+/// The dead sender's value was all that the others waited for.
+#[test]
+fn a_dead_senders_offer_keeps_nobody_from_seeing_the_end() {
+    let mut bench = Bench::new(0);
+    bench.park('x');
+    assert!(matches!(bench.send('x', 1), Sent::Parked(_)));
+    bench.park('q');
+    bench.finish(End::Closed);
+    bench.happened();
+    assert_eq!(bench.fence('x'), [1]);
+    assert_eq!(bench.happened(), [('q', Turn::Ended)]);
+}
+
+#[test]
+fn what_can_be_seen_of_a_channel() {
+    let mut bench = Bench::new(2);
+    let seen = |bench: &Bench| {
+        let chan = &bench.chan;
+        (chan.capacity(), chan.len(), chan.is_empty(), chan.is_full(), chan.is_ready())
+    };
+    assert_eq!(seen(&bench), (2, 0, true, false, false));
+    bench.send('s', 1).ignore();
+    assert_eq!(seen(&bench), (2, 1, false, false, true));
+    bench.send('s', 2).ignore();
+    assert_eq!(seen(&bench), (2, 2, false, true, true));
+    bench.finish(End::Closed);
+    assert_eq!([bench.receive(), bench.receive()], [1, 2].map(Received::Message));
+    assert_eq!(seen(&bench), (2, 0, true, false, true));
+
+    let mut bench = Bench::new(0);
+    bench.send('s', 1).ignore();
+    assert_eq!(seen(&bench), (0, 0, true, true, true), "a send waits, so a receive need not");
+    bench.park('r');
+    assert_eq!(seen(&bench), (0, 0, true, true, false));
+    assert!(!bench.chan.has_receives(), "it has an offer");
+    bench.park('q');
+    assert!(bench.chan.has_receives());
+    assert_eq!(bench.on('r', |chan, place, _| chan.offered(place).copied()), Some(1));
+    assert_eq!(bench.on('q', |chan, place, _| chan.offered(place).copied()), None);
+}
+
+#[test]
+fn a_value_restored_goes_to_whoever_waits() {
+    let mut bench = Bench::new(1);
+    bench.park('r');
+    bench.act(|chan, happened| {
+        chan.restore_sent(1, &mut |effect| happened.push((effect.waiter, effect.turn)));
+    });
+    assert_eq!((bench.happened(), bench.accept('r')), (vec![('r', Turn::Offered)], Some(1)));
 }
 
 impl<M> Sent<M> {
