@@ -1,5 +1,6 @@
-//! The one lock of a channel in this process: short, so it spins, and naps when that does not help. Unlocking is a plain store, which is half of what a channel operation would otherwise
-//! spend on a lock that can sleep.
+//! The one lock of a channel in this process: short, so it spins, and naps when that does not help.
+//! Unlocking is a plain store, which is half of what a channel operation would otherwise spend on a
+//! lock that can sleep.
 //!
 //! Nothing waits under it, and nobody holds one while asking for another without being able to let
 //! go (see `select.rs`); exports, which do, are one at a time (see `location.rs`).
@@ -97,7 +98,7 @@ mod spinning {
     }
 }
 
-/// The same for a model checker, which knows only its own locks. Their guards cannot change threads,
+/// The same for a model checker, which knows only its own locks. Their guards cannot change threads
 /// as those of a select may: so the checker's lock guards a gate, and the gate the value.
 #[cfg(any(loom, shuttle))]
 mod checked {
