@@ -98,8 +98,10 @@ impl<T: Message> Operand for Receiving<'_, T> {
     #[inline]
     fn case(&mut self) -> ReceiveCase<'_, T> {
         // It may have been polled before: a receive that waits is taken up anew.
-        self.receive.give_up(&self.receiver.shared);
-        ReceiveCase::new(self.receiver)
+        if !self.receive.is_idle() {
+            self.receive.give_up(&self.receiver.shared);
+        }
+        ReceiveCase::of(self.receiver)
     }
 }
 
@@ -160,6 +162,11 @@ impl<'a, T: Message> ReceiveCase<'a, T> {
     #[inline]
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
         receiver.withdraw_stream();
+        Self::of(receiver)
+    }
+
+    #[inline]
+    fn of(receiver: &'a Receiver<T>) -> Self {
         Self { receiver, receive: ReceiveOperation::New, guard: None, outcome: None }
     }
 }
