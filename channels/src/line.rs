@@ -219,7 +219,7 @@ mod tests {
         line.leave(places[5]);
         assert_eq!((line.len(), line.entries.len()), (1, 1), "3 is the last");
         line.leave(places[3]);
-        assert!(line.is_empty() && line.len() == 0);
+        assert_eq!((line.len(), line.is_empty()), (0, true));
     }
 
     #[test]
