@@ -77,8 +77,8 @@ mod spinning {
     }
 }
 
-/// The same for a model checker, which knows only its own locks. Their guards cannot change threads,
-/// as those of a select may: so the checker's lock guards a gate, and the gate the value.
+/// The same for a model checker, which knows only its own locks. Their guards cannot change
+/// threads, as those of a select may: so the checker's lock guards a gate, and the gate the value.
 #[cfg(any(loom, shuttle))]
 mod checked {
     use std::ops::{Deref, DerefMut};

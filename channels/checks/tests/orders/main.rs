@@ -1,6 +1,7 @@
 //! Channels under every order of two or three threads in which threads that could go on are made to
-//! wait at most three times. Run it with `RUSTFLAGS="--cfg loom" cargo test --test orders`. What takes more threads is
-//! in `tests/schedules`; the claim by itself in `channels/src/claim/models.rs`.
+//! wait at most three times. Run it with `RUSTFLAGS="--cfg loom" cargo test --test orders`. What
+//! takes more threads is in `tests/schedules`; the claim by itself in
+//! `channels/src/claim/models.rs`.
 
 #![cfg(loom)]
 

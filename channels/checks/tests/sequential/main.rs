@@ -16,12 +16,14 @@ use proptest::prelude::*;
 /// Histories of one run.
 const CASES: u32 = 20_000;
 
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().map_or(CASES, |text| text.parse().expect("a number"))
+fn config() -> ProptestConfig {
+    let given = std::env::var("PROPTEST_CASES").ok();
+    let cases = given.map_or(CASES, |text| text.parse().expect("a number of histories"));
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..<_>::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn channels_do_what_the_model_does(capacities in step::capacities(), steps in step::steps()) {
