@@ -29,6 +29,11 @@ fn prime_sieve() {
 }
 
 #[test]
+fn select_timeout() {
+    check("select_timeout", &["answers after three ticks: [30]"]);
+}
+
+#[test]
 fn ping_pong() {
     check("ping_pong", &["a round trip", "workers"]);
 }

@@ -128,7 +128,8 @@ async fn who_asks_for_much_gets_it_as_it_reads() {
         Frame::Export { channel, capacity: VALUES as u32, senders: 1, receivers: 1 },
     ];
     frames.extend((0..VALUES).map(|_| Frame::Restore { channel, parcel: parcel.clone() }));
-    let receive = |operation| Frame::Receive { channel, operation: OperationId(operation) };
+    let receive =
+        |operation| Frame::Receive { channel, operation: OperationId(operation), select: 0 };
     frames.extend((0..VALUES).map(receive));
     let mut sequence = Sequence::default();
     for frame in frames {

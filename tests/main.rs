@@ -9,6 +9,7 @@ mod handshake;
 mod macros;
 mod message;
 mod migration;
+mod select;
 mod spawn;
 mod thumbnails;
 mod tidy;

@@ -33,9 +33,19 @@ use crate::line::{Line, Place};
 use crate::wire::End;
 
 /// Whoever waits on a channel: an operation of its own, or a case of a select.
-pub trait Waiter: Clone {
+pub trait Waiter: Sized {
     /// Whether a value is taken at the moment when it meets a receive that waits.
     const TAKES: bool;
+
+    /// What is kept of a waiter beside a value on offer: all of it, or, where offers are taken at
+    /// once, nothing.
+    type Kept;
+
+    /// Keeps the waiter in mind.
+    fn keep(&self) -> Self::Kept;
+
+    /// The waiter that was kept.
+    fn kept(kept: &Self::Kept) -> Option<Self>;
 
     /// Commits the waiter to this channel, before anything is done with it. False for a case whose
     /// select has chosen another: it is passed over.
@@ -46,7 +56,7 @@ pub trait Waiter: Clone {
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
-pub struct Chan<M, W> {
+pub struct Chan<M, W: Waiter> {
     quiet: bool,
     capacity: usize,
     /// Values whose send has ended, oldest first.
@@ -61,15 +71,14 @@ pub struct Chan<M, W> {
     /// Sends that wait, with their values, less those on offer.
     sends: Line<(M, W)>,
     /// Values on offer, by the place of the receive.
-    offers: Line<Offer<M, W>>,
+    offers: Line<Offer<M, W::Kept>>,
 }
 
 #[derive(Debug)]
-struct Offer<M, W> {
+struct Offer<M, K> {
     message: M,
-    source: Source<W>,
-    /// None where offers are taken at once.
-    receive: Option<W>,
+    source: Source<K>,
+    receive: K,
 }
 
 /// Where a value on offer goes if it is declined.
@@ -83,6 +92,16 @@ enum Source<W> {
     Orphan,
 }
 
+impl<K> Source<K> {
+    fn map<T>(self, waiter: impl FnOnce(K) -> Option<T>) -> Option<Source<T>> {
+        Some(match self {
+            Self::Ended(age) => Source::Ended(age),
+            Self::Waits(place, kept) => Source::Waits(place, waiter(kept)?),
+            Self::Orphan => Source::Orphan,
+        })
+    }
+}
+
 /// What is rarely there.
 #[derive(Debug)]
 struct Aside<M, W> {
@@ -91,8 +110,8 @@ struct Aside<M, W> {
     returned: BTreeMap<u64, M>,
     /// Values of sends that were refused or passed over, until their senders fetch them.
     refused: BTreeMap<Place, M>,
-    /// Who wants to know when the channel ends.
-    watchers: Vec<W>,
+    /// Who wants to know when the channel ends: the last who asked.
+    watcher: Option<W>,
 }
 
 impl<M, W: Waiter> Chan<M, W> {
@@ -136,14 +155,30 @@ impl<M, W: Waiter> Chan<M, W> {
         self.has_values() || (self.ended().is_some() && self.offers.is_empty())
     }
 
-    /// Whether receives wait.
-    pub fn has_receives(&self) -> bool {
-        !self.receives.is_empty()
+    /// Whether such a receive waits.
+    pub fn has_receive(&self, is_such: impl Fn(&W) -> bool) -> bool {
+        self.receives.iter().any(|(_, waiter)| is_such(waiter))
     }
 
     /// How the channel ended, if it has.
     pub fn ended(&self) -> Option<&End> {
         self.aside.as_ref()?.end.as_ref()
+    }
+
+    /// Puts a value into the buffer if nobody waits and there is room: all that most sends do.
+    #[inline]
+    pub fn put(&mut self, message: &mut Option<M>) -> bool {
+        let done = self.quiet && self.buffer.len() < self.capacity;
+        if done && let Some(message) = message.take() {
+            self.append(message);
+        }
+        done
+    }
+
+    /// Takes a value out of the buffer if nobody waits: all that most receives do.
+    #[inline]
+    pub fn pick(&mut self) -> Option<M> {
+        if self.quiet { self.buffer.pop_front() } else { None }
     }
 
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
@@ -165,12 +200,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Sends a value unless it would have to wait (C36).
-    #[inline]
     pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
-        if self.quiet && self.buffer.len() < self.capacity {
-            self.append(message);
-            return Tried::Done;
-        }
         if self.ended().is_some() {
             return Tried::Refused(message);
         }
@@ -191,8 +221,8 @@ impl<M, W: Waiter> Chan<M, W> {
         Tried::Done
     }
 
-    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process nothing
-    /// can come of it at once.
+    /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
+    /// nothing can come of it at once.
     #[inline]
     pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
         self.quiet = false;
@@ -206,13 +236,7 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
-    #[inline]
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        if self.quiet
-            && let Some(message) = self.buffer.pop_front()
-        {
-            return Received::Message(message);
-        }
         if let Some((message, source)) = self.next_value() {
             self.leave(source, effect);
             self.rest();
@@ -232,7 +256,8 @@ impl<M, W: Waiter> Chan<M, W> {
         place
     }
 
-    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at once.
+    /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at
+    /// once.
     #[inline]
     pub fn wait_receive(&mut self, waiter: W) -> Place {
         self.quiet = false;
@@ -245,7 +270,9 @@ impl<M, W: Waiter> Chan<M, W> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
             self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
-            self.leave(offer.source, effect);
+            if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
+                self.leave(source, effect);
+            }
         }
         if !W::TAKES || self.aside.is_some() {
             self.match_up(effect);
@@ -320,7 +347,7 @@ impl<M, W: Waiter> Chan<M, W> {
             return false;
         }
         self.aside().end = Some(end);
-        for waiter in std::mem::take(&mut self.aside().watchers) {
+        if let Some(waiter) = self.aside().watcher.take() {
             effect(Effect { waiter, place: Place::default(), turn: Turn::Ended });
         }
         let waiting: Vec<_> = self.sends.drain().collect();
@@ -331,9 +358,9 @@ impl<M, W: Waiter> Chan<M, W> {
         true
     }
 
-    /// Calls back when the channel ends; no place is given.
+    /// Calls back when the channel ends. One watcher at a time: the last who asked.
     pub fn watch(&mut self, waiter: W) {
-        self.aside().watchers.push(waiter);
+        self.aside().watcher = Some(waiter);
     }
 
     /// Ends the channel because nobody will receive any more. The values that nobody will take
@@ -350,15 +377,15 @@ impl<M, W: Waiter> Chan<M, W> {
 
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
-        let Self { end, returned, refused, watchers } = self;
-        end.is_none() && returned.is_empty() && refused.is_empty() && watchers.is_empty()
+        let Self { end, returned, refused, watcher } = self;
+        end.is_none() && returned.is_empty() && refused.is_empty() && watcher.is_none()
     }
 }
 
 impl<M, W> Default for Aside<M, W> {
     fn default() -> Self {
         let (returned, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { end: None, returned, refused, watchers: Vec::new() }
+        Self { end: None, returned, refused, watcher: None }
     }
 }
 

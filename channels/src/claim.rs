@@ -114,6 +114,13 @@ impl Waiting {
 
 impl Waiter for Waiting {
     const TAKES: bool = true;
+    type Kept = ();
+
+    fn keep(&self) {}
+
+    fn kept((): &()) -> Option<Self> {
+        None
+    }
 
     #[inline]
     fn claim(&self) -> bool {
@@ -132,6 +139,11 @@ pub struct Wakes {
 }
 
 impl Wakes {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
     #[inline]
     pub(crate) fn note(&mut self) -> impl FnMut(Effect<Waiting>) + '_ {
         |effect| self.add(effect.waiter)

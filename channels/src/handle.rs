@@ -109,8 +109,10 @@ impl<T: Message> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future before it is ready leaves a local value unsent. On a relayed channel the
-    /// value was sent once or not at all, and the sender cannot know which (contract D9).
+    /// Dropping the future before it is ready: a value that a receiver has taken by then was sent,
+    /// any other is dropped and never will be (if it must not be lost, send it as a `&mut` case of
+    /// a [`select!`](crate::select!), which gives it back). On a relayed channel the value was sent
+    /// once or not at all, and the sender cannot know which (contract D9).
     ///
     /// ```
     /// # futures::executor::block_on(async {
@@ -403,5 +405,29 @@ fn path_of<T>(location: &Location<T>) -> Path {
     match location {
         Location::Local(_) => Path::Local,
         Location::Relayed(_) => Path::Relayed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::{Closing, Select};
+
+    /// Of a message that is not `Sync` itself: handles and what they yield may be shared all the
+    /// same, as Go's may.
+    #[test]
+    fn handles_may_be_shared_and_futures_may_change_threads() {
+        fn shared<T: Sync + Send>() {}
+        fn moved<T: Send>() {}
+        shared::<Sender<Cell<u8>>>();
+        shared::<Receiver<Cell<u8>>>();
+        moved::<Sending<'_, Cell<u8>>>();
+        moved::<Receiving<'_, Cell<u8>>>();
+        moved::<TrySending<'_, Cell<u8>>>();
+        moved::<TryReceiving<'_, Cell<u8>>>();
+        moved::<Closing<'_, Cell<u8>>>();
+        moved::<Select<'_>>();
     }
 }

@@ -14,9 +14,13 @@ pub struct Place(u64);
 const SLACK: usize = 32;
 
 /// A first-in, first-out queue with leaving and returning. Leaving costs O(log n), so that a crowd
-/// that gives up does not cost the square of its size.
+/// that gives up does not cost the square of its size. A line in which nobody ever stood is a
+/// pointer: most lines are such.
 #[derive(Debug)]
-pub struct Line<T> {
+pub struct Line<T>(Option<Box<Standing<T>>>);
+
+#[derive(Debug)]
+struct Standing<T> {
     entries: VecDeque<(Place, Option<T>)>,
     absent: usize,
     next: u64,
@@ -24,35 +28,101 @@ pub struct Line<T> {
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { entries: VecDeque::new(), absent: 0, next: 0 }
+        Self(None)
     }
 }
 
 impl<T> Line<T> {
     /// How many stand in line.
-    #[inline]
     pub fn len(&self) -> usize {
-        self.entries.len() - self.absent
+        self.0.as_ref().map_or(0, |line| line.entries.len() - line.absent)
     }
 
     /// Whether nobody stands in line.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.as_ref().is_none_or(|line| line.entries.is_empty())
     }
 
     /// Joins at the back.
     #[inline]
     pub fn push(&mut self, item: T) -> Place {
-        let place = Place(self.next);
-        self.next += 1;
-        self.append(place, item);
+        let line = self.standing();
+        let place = Place(line.next);
+        line.next += 1;
+        line.entries.push_back((place, Some(item)));
         place
     }
 
     /// Takes the one at the front.
     #[inline]
     pub fn pop(&mut self) -> Option<(Place, T)> {
+        self.0.as_mut()?.pop()
+    }
+
+    /// Leaves the line, from wherever one stands.
+    #[inline]
+    pub fn leave(&mut self, place: Place) -> Option<T> {
+        let line = self.0.as_mut()?;
+        if line.entries.front()?.0 == place {
+            return line.pop().map(|(_, item)| item);
+        }
+        line.leave_from_within(place)
+    }
+
+    /// Returns to a place that was left or popped before, or takes one that another line gave.
+    #[inline]
+    pub fn restore(&mut self, place: Place, item: T) {
+        let line = self.standing();
+        if line.entries.back().is_none_or(|(last, _)| *last < place) {
+            line.next = line.next.max(place.0 + 1);
+            line.entries.push_back((place, Some(item)));
+        } else {
+            line.insert(place, item);
+        }
+    }
+
+    /// Whoever stands at a place.
+    pub fn at(&mut self, place: Place) -> Option<&mut T> {
+        let line = self.0.as_mut()?;
+        let index = line.index(place).ok()?;
+        line.entries[index].1.as_mut()
+    }
+
+    /// Everybody in line, from front to back.
+    pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
+        let entries = self.0.iter().flat_map(|line| &line.entries);
+        entries.filter_map(|(place, item)| Some((*place, item.as_ref()?)))
+    }
+
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        let entries = self.0.iter_mut().flat_map(|line| &mut line.entries);
+        entries.filter_map(|(_, item)| item.as_mut())
+    }
+
+    /// Empties the line, from front to back.
+    pub fn drain(&mut self) -> impl Iterator<Item = (Place, T)> {
+        let entries = self.0.as_mut().map(|line| {
+            line.absent = 0;
+            std::mem::take(&mut line.entries)
+        });
+        let entries = entries.into_iter().flatten();
+        entries.filter_map(|(place, item)| Some((place, item?)))
+    }
+
+    /// A line in which one stands at most takes the room of one.
+    #[inline]
+    fn standing(&mut self) -> &mut Standing<T> {
+        self.0.get_or_insert_with(|| {
+            Box::new(Standing { entries: VecDeque::with_capacity(1), absent: 0, next: 0 })
+        })
+    }
+}
+
+impl<T> Standing<T> {
+    #[inline]
+    fn pop(&mut self) -> Option<(Place, T)> {
         let (place, item) = self.entries.pop_front()?;
         if self.absent > 0 {
             self.trim();
@@ -60,36 +130,16 @@ impl<T> Line<T> {
         Some((place, item.expect("the first entry is present")))
     }
 
-    /// Leaves the line, from wherever one stands.
-    #[inline]
-    pub fn leave(&mut self, place: Place) -> Option<T> {
-        if self.entries.front()?.0 == place {
-            return self.pop().map(|(_, item)| item);
-        }
-        self.leave_from_within(place)
-    }
-
     fn leave_from_within(&mut self, place: Place) -> Option<T> {
         let index = self.index(place).ok()?;
         let item = self.entries[index].1.take()?;
         self.absent += 1;
         self.trim();
-        if self.absent > self.len() + SLACK {
+        if 2 * self.absent > self.entries.len() + SLACK {
             self.entries.retain(|(_, item)| item.is_some());
             self.absent = 0;
         }
         Some(item)
-    }
-
-    /// Returns to a place that was left or popped before, or takes one that another line gave.
-    #[inline]
-    pub fn restore(&mut self, place: Place, item: T) {
-        if self.entries.back().is_none_or(|(last, _)| *last < place) {
-            self.next = self.next.max(place.0 + 1);
-            self.append(place, item);
-        } else {
-            self.insert(place, item);
-        }
     }
 
     fn insert(&mut self, place: Place, item: T) {
@@ -101,39 +151,6 @@ impl<T> Line<T> {
             }
             Err(index) => self.entries.insert(index, (place, Some(item))),
         }
-    }
-
-    /// Whoever stands at a place.
-    pub fn at(&mut self, place: Place) -> Option<&mut T> {
-        let index = self.index(place).ok()?;
-        self.entries[index].1.as_mut()
-    }
-
-    /// Everybody in line, from front to back.
-    pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
-        self.entries.iter().filter_map(|(place, item)| Some((*place, item.as_ref()?)))
-    }
-
-    /// The same, to change.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.entries.iter_mut().filter_map(|(_, item)| item.as_mut())
-    }
-
-    /// Empties the line, from front to back.
-    pub fn drain(&mut self) -> impl Iterator<Item = (Place, T)> {
-        self.absent = 0;
-        std::mem::take(&mut self.entries)
-            .into_iter()
-            .filter_map(|(place, item)| Some((place, item?)))
-    }
-
-    /// A line in which one stands at most takes the room of one: most waiting lines are such.
-    #[inline]
-    fn append(&mut self, place: Place, item: T) {
-        if self.entries.capacity() == 0 {
-            self.entries.reserve_exact(1);
-        }
-        self.entries.push_back((place, Some(item)));
     }
 
     fn index(&self, place: Place) -> Result<usize, usize> {
@@ -195,7 +212,8 @@ mod tests {
             last = next;
         }
         assert_eq!(line.len(), 2);
-        assert!(line.entries.len() <= 2 * 2 + SLACK + 1, "{} entries", line.entries.len());
+        let entries = line.0.as_ref().map_or(0, |line| line.entries.len());
+        assert!(entries <= 2 * 2 + SLACK + 1, "{entries} entries");
     }
 
     #[test]
@@ -265,6 +283,6 @@ mod tests {
         for place in places.iter().skip(1).step_by(2).chain(places.iter().step_by(2).rev()) {
             assert!(line.leave(*place).is_some());
         }
-        assert!(line.is_empty() && line.entries.is_empty());
+        assert!(line.is_empty());
     }
 }

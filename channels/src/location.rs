@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::ReentrantMutex;
@@ -28,6 +28,7 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
+use crate::waking::Waking;
 use crate::wire::{End, Frame, Parcel, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
@@ -49,8 +50,9 @@ thread_local! {
 pub(crate) struct Shared<T> {
     core: Lock<Core<T>>,
     /// Handles alive in this process, by [`Side`].
-    handles: [AtomicUsize; 2],
-    capacity: usize,
+    handles: [AtomicU32; 2],
+    capacity: u32,
+    waking: Waking,
 }
 
 pub(crate) struct Core<T> {
@@ -100,13 +102,18 @@ impl<T> Shared<T> {
         Self::new(Location::Local(Chan::new(capacity)), capacity, 1)
     }
 
-    fn new(location: Location<T>, capacity: usize, handles: usize) -> Arc<Self> {
+    fn new(location: Location<T>, capacity: usize, handles: u32) -> Arc<Self> {
         let core = Lock::new(Core { location, gone: [handles == 0; 2] });
-        Arc::new(Self { core, handles: [handles, handles].map(AtomicUsize::new), capacity })
+        Arc::new(Self {
+            core,
+            handles: [handles, handles].map(AtomicU32::new),
+            capacity: capacity as u32,
+            waking: Waking::default(),
+        })
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity as usize
     }
 
     #[inline]
@@ -118,8 +125,23 @@ impl<T> Shared<T> {
         self.core.try_lock()
     }
 
+    /// Wakes those who can go on, without the lock.
+    #[inline]
+    pub(crate) fn wake(&self, wakes: Wakes) {
+        self.waking.wake(wakes);
+    }
+
+    /// The lock, for an operation that was woken.
+    #[inline]
+    pub(crate) fn lock_woken(&self) -> Guard<'_, Core<T>> {
+        self.waking.let_finish();
+        self.core.lock()
+    }
+
     pub(crate) fn clone_handle(&self, side: Side) {
-        self.handles[side as usize].fetch_add(1, Ordering::Relaxed);
+        let before = self.handles[side as usize].fetch_add(1, Ordering::Relaxed);
+        // Far above what memory holds, unless handles are forgotten in a loop.
+        assert!(before < u32::MAX / 2, "too many handles of one channel");
     }
 
     /// A handle is gone. The last one of its side ends the channel, or tells the home.
@@ -163,7 +185,7 @@ impl<T> Shared<T> {
     where
         T: Message,
     {
-        let capacity = self.capacity as u32;
+        let capacity = self.capacity;
         let this = Arc::as_ptr(self) as usize;
         let exporting = EXPORTING
             .with_borrow(|all| all.iter().find(|(address, _)| *address == this).map(|at| at.1));
@@ -310,7 +332,7 @@ fn leave<T: Message>(
             // It was woken already, and will say where it wants to be woken again.
             None => Waker::noop().clone(),
         };
-        let receive = |operation| Frame::Receive { channel, operation };
+        let receive = |operation| Frame::Receive { channel, operation, select: 0 };
         moved.receives.insert(place, node.begin(waker, receive));
     }
     if moved.end.is_some() {

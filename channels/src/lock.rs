@@ -1,25 +1,29 @@
-//! The one lock of a channel in this process: short, so it spins, and yields when that does not
-//! help. Unlocking is a plain store, which is half of what a channel operation would otherwise
-//! spend on a lock that can sleep.
+//! The one lock of a channel in this process: short, so it spins, and naps when that does not help.
+//! Unlocking is a plain store, which is half of what a channel operation would otherwise spend on a
+//! lock that can sleep.
 //!
 //! Nothing waits under it, and nobody holds one while asking for another without being able to let
 //! go (see `select.rs`); exports, which do, are one at a time (see `location.rs`).
 
 #[cfg(not(any(loom, shuttle)))]
-pub(crate) use spinning::{Guard, Lock, pause};
+pub(crate) use spinning::{Guard, Lock, pause, step_back};
 
 #[cfg(any(loom, shuttle))]
-pub(crate) use checked::{Guard, Lock, pause};
+pub(crate) use checked::{Guard, Lock, pause, step_back};
 
 #[cfg(not(any(loom, shuttle)))]
 mod spinning {
     use std::hint::spin_loop;
-    use std::thread::yield_now;
+    use std::thread::{sleep, yield_now};
+    use std::time::Duration;
 
     use spin::mutex::{SpinMutex, SpinMutexGuard};
 
-    /// Tries before the thread lets others run: the holder may have been put off the processor.
-    const SPINS_MAX: u32 = 100;
+    /// How long a thread spins that found the lock taken, before it naps.
+    const PAUSES: [u32; 3] = [8, 32, 128];
+    /// How long it naps, at first and at most.
+    const NAP_MIN: Duration = Duration::from_micros(20);
+    const NAP_MAX: Duration = Duration::from_millis(1);
 
     /// Tries to have several locks at once before the same.
     const TRIES_MAX: u32 = 64;
@@ -57,28 +61,45 @@ mod spinning {
             self.0.get_mut()
         }
 
+        /// Steps back: a moment at first, then for as long as a wake-up of another processor takes.
+        /// Whoever has the lock has the channel in its cache, and does thousands of operations in
+        /// that time; a thread that asks at once, and again, makes both ten times slower.
         #[cold]
+        #[expect(clippy::disallowed_methods, reason = "nobody announces that a lock is free")]
         fn contend(&self) -> Guard<'_, T> {
-            let mut spins = 0;
-            loop {
-                while self.0.is_locked() {
-                    if spins < SPINS_MAX {
-                        spins += 1;
-                        spin_loop();
-                    } else {
-                        yield_now();
-                    }
-                }
+            for pauses in PAUSES {
+                (0..pauses).for_each(|_| spin_loop());
                 if let Some(guard) = self.0.try_lock() {
                     return guard;
                 }
             }
+            let mut nap = NAP_MIN;
+            loop {
+                sleep(nap);
+                if let Some(guard) = self.0.try_lock() {
+                    return guard;
+                }
+                nap = (2 * nap).min(NAP_MAX);
+            }
         }
+    }
+
+    /// Spins until another thread has done something, and then naps once.
+    #[cold]
+    #[expect(clippy::disallowed_methods, reason = "nobody announces it")]
+    pub(crate) fn step_back(is_done: impl Fn() -> bool) {
+        for pauses in PAUSES {
+            (0..pauses).for_each(|_| spin_loop());
+            if is_done() {
+                return;
+            }
+        }
+        sleep(NAP_MIN);
     }
 }
 
-/// The same for a model checker, which knows only its own locks. Their guards cannot change
-/// threads, as those of a select may: so the checker's lock guards a gate, and the gate the value.
+/// The same for a model checker, which knows only its own locks. Their guards cannot change threads
+/// as those of a select may: so the checker's lock guards a gate, and the gate the value.
 #[cfg(any(loom, shuttle))]
 mod checked {
     use std::ops::{Deref, DerefMut};
@@ -175,4 +196,7 @@ mod checked {
             }
         }
     }
+
+    /// There is no time in a model.
+    pub(crate) fn step_back(_: impl Fn() -> bool) {}
 }

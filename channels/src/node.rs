@@ -59,6 +59,7 @@ pub(crate) enum Conclusion {
     Ended(End),
     Closed { first: bool },
     Full,
+    Ready,
     Empty,
     Measured(u64),
     Inspected(Stats),
@@ -114,6 +115,7 @@ impl Node {
                 self.conclude(operation, Conclusion::Closed { first: first == 1 });
             }
             Frame::Full { operation } => self.conclude(operation, Conclusion::Full),
+            Frame::Ready { operation } => self.conclude(operation, Conclusion::Ready),
             Frame::Empty { operation } => self.conclude(operation, Conclusion::Empty),
             Frame::Measured { operation, length } => {
                 self.conclude(operation, Conclusion::Measured(length));

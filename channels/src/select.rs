@@ -4,24 +4,26 @@
 //! First each case is tried by itself, in random order: most selects end there. If none could go,
 //! the channels are locked together, so that "nothing is ready" is true of all of them at one
 //! moment (C37): then the default runs, or every case joins its channel's queue with the select's
-//! [`Claim`]. Whoever meets one of them there claims the select first, and passes a case over whose
-//! select has chosen another. Woken, the select withdraws the other cases.
+//! claim (`claim.rs`). Whoever meets one of them there claims the select first, and passes a case
+//! over whose select has chosen another. Woken, the select withdraws the other cases.
 //!
 //! Rejected: taking the locks in the order of their addresses, as Go does. An export holds the lock
 //! of a channel while it locks those inside; so a select lets go of all when it cannot have one.
 //!
 //! Relayed channels: a receive is asked of the home, and the answer counts only if the select can
-//! still be claimed. A send to a relayed channel cannot be a case yet: it ends at once with
-//! [`SendError::Unsendable`].
+//! still be claimed. For a send, the home tells when it could go; then the select is claimed, its
+//! other cases are withdrawn, and a send is tried that does not wait. If the partner has gone
+//! elsewhere meanwhile, the select starts anew. So a value never leaves before the select is its
+//! own to decide; the price is a second round trip, and that such a send has no place in the line.
 
 mod builder;
 mod case;
 mod choose;
 mod macros;
+mod nil;
 mod random;
 
 pub use builder::{Chosen, Select};
-pub use case::{
-    Case, Operand, OptionalReceiver, OptionalSender, Outcome, ReceiveCase, SendCase, Steps,
-};
+pub use case::{Answer, Case, Operand, Outcome, ReceiveCase, SendCase, Steps};
 pub use choose::{Choosing, Either, choose, choose_blocking, choose_now, choose_now_blocking};
+pub use nil::{OptionalReceiver, OptionalSender};

@@ -153,6 +153,8 @@ frames! {
         channel: ChannelId,
         /// The receiver's name for it.
         operation: OperationId,
+        /// Which of the node's selects it is a case of; 0 for none.
+        select: u64,
     }
     /// Node: the offered value was taken by a task. Precedes every later effect of that task.
     15 Accept {
@@ -192,6 +194,16 @@ frames! {
         operation: OperationId,
         /// The value.
         parcel: Parcel,
+    }
+    /// Node: a select would send. Answered by `Ready` when a send could go, though not to a receive
+    /// of the same select; or by `Refused`. Given up by `CancelSend`.
+    7 Watch {
+        /// The channel.
+        channel: ChannelId,
+        /// The sender's name for it.
+        operation: OperationId,
+        /// Which of the node's selects it is a case of; not 0.
+        select: u64,
     }
     /// Node: a receive that does not wait. Answered by `Offer`, `Empty` or `Ended`.
     8 TryReceive {
@@ -249,6 +261,11 @@ frames! {
     /// Coordinator: nothing was there for a `TryReceive`.
     26 Empty {
         /// The receive.
+        operation: OperationId,
+    }
+    /// Coordinator: a send could have gone when this was written. A hint: nothing is reserved.
+    28 Ready {
+        /// The `Watch`.
         operation: OperationId,
     }
     /// Coordinator: how many values the channel held when the question came.

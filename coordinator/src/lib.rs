@@ -290,6 +290,9 @@ impl Coordinator {
             Frame::TrySend { channel, operation, parcel } => {
                 relay.try_send(session, channel, operation, parcel, commands)
             }
+            Frame::Watch { channel, operation, select } => {
+                relay.watch(session, channel, operation, select, commands)
+            }
             Frame::TryReceive { channel, operation } => {
                 relay.try_receive(session, channel, operation, commands)
             }
@@ -300,8 +303,8 @@ impl Coordinator {
                 relay.cancel_send(session, channel, operation, commands);
                 Ok(())
             }
-            Frame::Receive { channel, operation } => {
-                relay.receive(session, channel, operation, commands)
+            Frame::Receive { channel, operation, select } => {
+                relay.receive(session, channel, operation, select, commands)
             }
             Frame::Accept { channel, operation } => {
                 relay.accept(session, channel, operation, commands)

@@ -50,16 +50,29 @@ struct Home {
     exporter: Option<SessionId>,
     /// Sends that wait only as long as their value is on offer.
     tries: Vec<(SessionId, OperationId)>,
+    /// Selects that would send.
+    watches: Vec<Waiter>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiter {
     session: SessionId,
     operation: OperationId,
+    /// The select of the session that it is a case of, or 0.
+    select: u64,
 }
 
 impl chan::Waiter for Waiter {
     const TAKES: bool = false;
+    type Kept = Self;
+
+    fn keep(&self) -> Self {
+        *self
+    }
+
+    fn kept(kept: &Self) -> Option<Self> {
+        Some(*kept)
+    }
 }
 
 /// Handles of one side that are gone.
@@ -113,8 +126,10 @@ impl Relay {
         }
         let handles = handles.map(|count| u64::from(count.min(1)));
         let chan = Chan::new(capacity as usize);
-        self.homes
-            .insert(channel, Home { chan, handles, exporter: Some(session), tries: Vec::new() });
+        self.homes.insert(
+            channel,
+            Home { chan, handles, exporter: Some(session), tries: Vec::new(), watches: Vec::new() },
+        );
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
             if count > 0 {
                 self.ledger.attach(session, channel, side);
@@ -191,7 +206,7 @@ impl Relay {
         let cargo = self.take_in(session, session, parcel)?;
         let mut effects = mem::take(&mut self.effects);
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let waiter = Waiter { session, operation };
+        let waiter = Waiter { session, operation, select: 0 };
         match home.chan.send(cargo, || waiter, &mut |effect| effects.push(effect)) {
             Sent::Done => commands.push(Command::send(session, Frame::Sent { operation })),
             Sent::Parked(place) => {
@@ -218,6 +233,9 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         let parked = self.ledger.parked(session, channel, operation);
+        if let Some(Parked::Watch) = parked {
+            return self.end_watch(session, channel, operation);
+        }
         let Some(Parked::Send(place)) = parked else { return };
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
@@ -235,11 +253,12 @@ impl Relay {
         session: SessionId,
         channel: ChannelId,
         operation: OperationId,
+        select: u64,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Receive, operation)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let waiter = Waiter { session, operation };
+        let waiter = Waiter { session, operation, select };
         let place = home.chan.park_receive(waiter, &mut |effect| self.effects.push(effect));
         self.ledger.park(session, channel, operation, Parked::Receive(place));
         self.perform(channel, commands);
@@ -362,6 +381,7 @@ impl Relay {
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
+            home.watches.retain(|watch| !dead(watch));
             self.perform(channel, commands);
             dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
         }
@@ -431,7 +451,7 @@ impl Relay {
     /// Turns what happened to parked operations into frames.
     fn perform(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
         let mut effects = mem::take(&mut self.effects);
-        for Effect { waiter: Waiter { session, operation }, place, turn } in effects.drain(..) {
+        for Effect { waiter: Waiter { session, operation, .. }, place, turn } in effects.drain(..) {
             let Some(home) = self.homes.get_mut(&channel) else { break };
             if turn != Turn::Offered {
                 self.ledger.unpark(session, channel, operation);
@@ -455,5 +475,6 @@ impl Relay {
         }
         self.effects = effects;
         self.end_tries(channel, commands);
+        self.answer_watches(channel, commands);
     }
 }

@@ -17,6 +17,7 @@ use coordinator::platform::{Launch, Local, Memory, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::connection::{Bell, ConnectError, Connection, Owner};
@@ -36,6 +37,8 @@ static PROCESS: Mutex<Option<Here>> = Mutex::new(None);
 pub(crate) struct Here {
     pub(crate) node: Arc<Node>,
     pub(crate) launch: Option<u64>,
+    /// For threads that are not the executor's own.
+    pub(crate) executor: Option<Handle>,
 }
 
 /// From now on this thread works for a node.
@@ -51,6 +54,23 @@ fn here() -> Option<Here> {
 /// The node that this thread works for.
 pub(crate) fn current() -> Option<Arc<Node>> {
     here().map(|here| here.node)
+}
+
+/// The executor that timers run on.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[track_caller]
+pub(crate) fn executor() -> Handle {
+    let own = || here().and_then(|here| here.executor);
+    let Some(executor) = Handle::try_current().ok().or_else(own) else {
+        panic!(
+            "a timer was made outside of a runtime: put #[runtime::main] on `async fn main`, or \
+             use runtime::Runtime::block_on"
+        );
+    };
+    executor
 }
 
 /// The number of the worker that runs the calling task, counted from 1, or `None` in the client.
@@ -178,7 +198,8 @@ impl Runtime {
     }
 
     fn here(&self) -> Here {
-        Here { node: self.node.clone(), launch: None }
+        let executor = self.executor.as_ref().map(|executor| executor.handle().clone());
+        Here { node: self.node.clone(), launch: None, executor }
     }
 }
 
@@ -302,7 +323,7 @@ impl Builder {
         };
         let connection = Connection::open(&address, hello, node.clone(), bell, Arc::new(Idle))?;
         tracing::debug!("connected to {address}, lease {:?}", connection.lease);
-        let here = Here { node: node.clone(), launch: None };
+        let here = Here { node: node.clone(), launch: None, executor: None };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || enter_thread(here.clone()))
             .enable_all()

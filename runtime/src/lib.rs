@@ -45,24 +45,35 @@
 //!   the process is.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the WebSocket.
+//! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
+//!   together.
 
 mod client;
 mod connection;
+mod context;
 mod entry;
+mod group;
 mod metrics;
 mod occupancy;
 mod spawn;
 mod task;
+mod timer;
 mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
-pub use channels::{AlreadyClosed, Message, Path, Receiver, RecvError, SendError, Sender, channel};
+pub use channels::{
+    AlreadyClosed, Chosen, Message, Path, Receiver, RecvError, Select, SendError, Sender,
+    TryRecvError, TrySendError, WaitGroup, channel, select, select_blocking,
+};
 pub use client::{Builder, Runtime, StartError, current_worker, stats};
 pub use connection::ConnectError;
+pub use context::{Cancel, Context, ContextError};
 pub use coordinator::platform::Program;
 pub use entry::{EnvironmentError, serve_if_worker};
-pub use spawn::{JoinError, JoinHandle, spawn};
+pub use group::{GroupError, TaskGroup};
+pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;
+pub use timer::{after, ticker};
 
 /// Makes a function a task, so that it can be spawned on any worker.
 ///

@@ -100,6 +100,31 @@ impl<R> JoinHandle<R> {
     pub fn abort(&self) {
         self.node.push(Frame::Abort { task: self.task });
     }
+
+    /// A handle that can only abort the task.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle { task: self.task, node: self.node.clone() }
+    }
+}
+
+/// Aborts a task; see [`JoinHandle::abort`].
+#[derive(Clone)]
+pub struct AbortHandle {
+    task: TaskId,
+    node: Arc<Node>,
+}
+
+impl AbortHandle {
+    /// Asks the task to stop at its next `await`.
+    pub fn abort(&self) {
+        self.node.push(Frame::Abort { task: self.task });
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "AbortHandle({})", self.task)
+    }
 }
 
 impl<R> JoinHandle<R> {

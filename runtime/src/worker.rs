@@ -76,7 +76,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
 }
 
 fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
-    let here = client::Here { node: node.clone(), launch: Some(settings.launch) };
+    let here = client::Here { node: node.clone(), launch: Some(settings.launch), executor: None };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)

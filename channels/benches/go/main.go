@@ -1,7 +1,8 @@
 // Go's channels, in the patterns of the benches: a line `pattern capacity type messages` on
-// standard input is run once and answered with `pattern capacity type ns cpu`, both a message.
+// standard input is run once and answered with `pattern capacity type ns cpu`, both a message; the
+// line `memory tasks` with `memory` and what a parked goroutine costs.
 //
-//	echo '4P1C 128 u64 1000000' | go run main.go
+//	echo '4P1C 128 u64 1000000' | go run *.go
 //
 // Values are zero; that all of them arrive is checked by counting.
 package main
@@ -24,7 +25,12 @@ func main() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var pattern, kind string
-		var capacity, messages int
+		var capacity, messages, tasks int
+		if n, _ := fmt.Sscanf(lines.Text(), "memory %d", &tasks); n == 1 {
+			costs := memory(tasks)
+			fmt.Println("memory", costs[0], costs[1], costs[2], costs[3], costs[4])
+			continue
+		}
 		_, err := fmt.Sscan(lines.Text(), &pattern, &capacity, &kind, &messages)
 		if err != nil {
 			refuse(lines.Text())
@@ -59,11 +65,17 @@ func cpuTime() time.Duration {
 }
 
 func lap[T value](pattern string, capacity, messages int) {
-	var senders, receivers int
+	var senders, receivers, channels int
 	if n, _ := fmt.Sscanf(pattern, "%dP%dC", &senders, &receivers); n == 2 {
 		stream[T](capacity, senders, receivers, messages)
 	} else if pattern == "ping-pong" {
 		pingPong[T](capacity, messages)
+	} else if pattern == "select-mixed-4" {
+		selectMixed[T](capacity, messages)
+	} else if n, _ := fmt.Sscanf(pattern, "select-ping-pong-%d", &channels); n == 1 {
+		selectPingPong[T](channels, capacity, messages)
+	} else if n, _ := fmt.Sscanf(pattern, "select-%d", &channels); n == 1 {
+		selectReady[T](channels, capacity, messages)
 	} else {
 		refuse(pattern)
 	}

@@ -29,8 +29,8 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_delimiter = ',', value_parser = only())]
     pub(crate) only: Vec<String>,
 
-    /// One JSON object a cell, with every sample, instead of a table.
-    #[arg(long)]
+    /// One JSON object a row, in cells with every sample, instead of a table.
+    #[arg(long, global = true)]
     pub(crate) json: bool,
 }
 

@@ -9,6 +9,14 @@ pub(crate) enum Pattern {
     Stream { senders: usize, receivers: usize },
     /// There and back on two channels; a round trip counts as one message.
     PingPong,
+    /// One task receives by select over so many channels, of which at every select all are ready;
+    /// it sends as many messages as it receives.
+    Select { channels: usize },
+    /// There on one of so many channels in turn, received by select, and back on one of its own.
+    SelectPingPong { channels: usize },
+    /// One task selects over two receives and two sends, of which at every select all are ready,
+    /// and undoes what happened: each by itself.
+    SelectMixed,
 }
 
 /// How much a channel holds.
@@ -35,6 +43,11 @@ pub(crate) struct Cell {
     pub(crate) kind: Kind,
 }
 
+/// Over how many channels a select goes.
+const FANS: [usize; 4] = [2, 4, 8, 16];
+/// The capacity of channels of which a select finds all ready.
+pub(crate) const READY_CAPACITY: usize = 128;
+
 /// Every cell, in the order of the table.
 pub(crate) fn all() -> Vec<Cell> {
     let stream = |senders, receivers| Pattern::Stream { senders, receivers };
@@ -46,6 +59,15 @@ pub(crate) fn all() -> Vec<Cell> {
             cells.extend(capacities.map(|capacity| Cell { pattern, capacity, kind }));
         }
     }
+    let ready = FANS.map(|channels| (Pattern::Select { channels }, READY_CAPACITY));
+    let mixed = [(Pattern::SelectMixed, READY_CAPACITY)];
+    let ping_pong = FANS.map(|channels| (Pattern::SelectPingPong { channels }, 1));
+    let selects = ready.into_iter().chain(mixed).chain(ping_pong);
+    cells.extend(selects.map(|(pattern, capacity)| Cell {
+        pattern,
+        capacity: Capacity::Of(capacity),
+        kind: Kind::Number,
+    }));
     cells
 }
 
@@ -70,6 +92,9 @@ impl fmt::Display for Pattern {
         match self {
             Self::Stream { senders, receivers } => write!(out, "{senders}P{receivers}C"),
             Self::PingPong => write!(out, "ping-pong"),
+            Self::Select { channels } => write!(out, "select-{channels}"),
+            Self::SelectPingPong { channels } => write!(out, "select-ping-pong-{channels}"),
+            Self::SelectMixed => write!(out, "select-mixed-4"),
         }
     }
 }

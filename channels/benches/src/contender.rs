@@ -9,12 +9,15 @@ use crate::peers::{
     AsyncChannel, CrossfireMpmc, CrossfireMpmcUnbounded, CrossfireMpsc, CrossfireMpscUnbounded,
     CrossfireSpsc, CrossfireSpscUnbounded, Flume, Kanal, Tokio, TokioUnbounded,
 };
+use crate::select;
 use crate::value::{Block, Value};
 
 /// All contenders, in the order of the columns.
-pub(crate) const NAMES: [&str; 7] =
-    [OURS, "kanal", "flume", "async-channel", "crossfire", "tokio", GO];
+pub(crate) const NAMES: [&str; 8] =
+    [OURS, BUILT, "kanal", "flume", "async-channel", "crossfire", "tokio", GO];
 pub(crate) const OURS: &str = "ours";
+/// Ours, with selects that are built at run time.
+pub(crate) const BUILT: &str = "ours (built)";
 pub(crate) const GO: &str = "go";
 /// A task without a channel, which only memory knows.
 pub(crate) const TASK: &str = "task";
@@ -54,9 +57,13 @@ pub(crate) enum Track {
 
 /// Those who take part in a cell.
 pub(crate) fn of(cell: Cell) -> Vec<Contestant> {
-    let mut found = match cell.kind {
-        Kind::Number => of_kind::<u64>(cell),
-        Kind::Block => of_kind::<Block>(cell),
+    let mut found = match (cell.pattern, cell.kind) {
+        (Pattern::Select { channels } | Pattern::SelectPingPong { channels }, _) => {
+            select::contestants(channels)
+        }
+        (Pattern::SelectMixed, _) => select::mixed_contestants(),
+        (_, Kind::Number) => of_kind::<u64>(cell),
+        (_, Kind::Block) => of_kind::<Block>(cell),
     };
     if cell.capacity != Capacity::Unbounded {
         found.push(Contestant { name: GO, track: Track::Go });
@@ -77,7 +84,7 @@ fn of_kind<T: Value>(cell: Cell) -> Vec<Contestant> {
     let bounded = cell.capacity != Capacity::Unbounded;
     let (several_senders, several_receivers) = match cell.pattern {
         Pattern::Stream { senders, receivers } => (senders > 1, receivers > 1),
-        Pattern::PingPong => (false, false),
+        _ => (false, false),
     };
     found.push(match (bounded, several_senders, several_receivers) {
         (true, _, true) => contestant::<CrossfireMpmc, T>("crossfire"),

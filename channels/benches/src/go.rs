@@ -30,7 +30,8 @@ impl Go {
         let binary = binary.with_file_name("farspawn-channel-benches-go");
         let build = Command::new(go)
             .args(["build", "-o"])
-            .args([binary.as_os_str(), "main.go".as_ref()])
+            .arg(&binary)
+            .args(["main.go", "memory.go", "select.go"])
             .current_dir(SOURCES)
             .status();
         if !build.as_ref().is_ok_and(std::process::ExitStatus::success) {
@@ -49,17 +50,28 @@ impl Go {
 
     /// Runs the cell's pattern with so many messages: the cost of one.
     pub(crate) fn lap(&mut self, cell: Cell, messages: u64) -> Cost {
+        let [wall, cpu] = self.ask(&cell.to_string(), messages);
+        Cost { wall, cpu }
+    }
+
+    /// What a goroutine costs that is parked on a channel: bytes, resident bytes, bytes left, and
+    /// the ns of spawning and of waking it.
+    pub(crate) fn memory(&mut self, tasks: usize) -> [f64; 5] {
+        self.ask("memory", tasks as u64)
+    }
+
+    /// It answers with the subject and some numbers.
+    fn ask<const N: usize>(&mut self, subject: &str, count: u64) -> [f64; N] {
         let questions = self.questions.as_mut().expect("it is taken when this ends");
-        writeln!(questions, "{cell} {messages}").expect("Go's process listens");
+        writeln!(questions, "{subject} {count}").expect("Go's process listens");
         let mut answer = String::new();
         self.answers.read_line(&mut answer).expect("Go's process answers");
-        let numbers = answer.strip_prefix(&cell.to_string()).map(str::split_whitespace);
-        let numbers = numbers.into_iter().flatten().map(str::parse).collect();
-        match numbers {
-            Ok::<Vec<f64>, _>(numbers) if numbers.len() == 2 => {
-                Cost { wall: numbers[0], cpu: numbers[1] }
-            }
-            _ => panic!("Go's process answers {answer:?} to {cell}"),
+        let numbers = answer.strip_prefix(subject).map(str::split_whitespace);
+        let numbers: Vec<f64> =
+            numbers.into_iter().flatten().map_while(|number| number.parse().ok()).collect();
+        match numbers.try_into() {
+            Ok(numbers) => numbers,
+            Err(_) => panic!("Go's process answers {answer:?} to {subject}"),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) async fn run<C: Contender<T>, T: Value>(cell: Cell, messages: u64) {
         Pattern::Stream { senders, receivers } => {
             stream::<C, T>(cell.capacity, senders, receivers, messages).await;
         }
-        Pattern::PingPong => ping_pong::<C, T>(cell.capacity, messages).await,
+        _ => ping_pong::<C, T>(cell.capacity, messages).await,
     }
 }
 

@@ -9,7 +9,7 @@
 //! - `arguments`: the command line. `cell`: what is measured. `value`: what is sent.
 //! - `contender`: the one interface of all channels; `ours`, `peers`: those that implement it;
 //!   `go`: Go's, in a process beside this one.
-//! - `lap`: the patterns, written once for all contenders.
+//! - `lap`: the patterns, written once for all contenders. `select`: theirs of a select.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table, summary, JSON.
 //! - `memory`: parked tasks. `heap`: an allocator that counts.
 
@@ -25,6 +25,7 @@ mod ours;
 mod peers;
 mod report;
 mod rounds;
+mod select;
 mod value;
 
 use clap::Parser;
@@ -36,8 +37,12 @@ fn main() {
     crossfire::detect_backoff_cfg();
     match &arguments.instead {
         None => messages(&arguments),
-        Some(Instead::Memory { tasks }) => memory::report(*tasks, |name| arguments.admits(name)),
-        Some(Instead::Million) => memory::report(MILLION, |name| name == contender::OURS),
+        Some(Instead::Memory { tasks }) => {
+            memory::report(*tasks, &arguments, |name| arguments.admits(name));
+        }
+        Some(Instead::Million) => {
+            memory::report(MILLION, &arguments, |name| name == contender::OURS);
+        }
         Some(Instead::Crowd { name, tasks }) => memory::report_crowd(name, *tasks),
     }
 }

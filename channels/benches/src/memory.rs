@@ -2,14 +2,19 @@
 
 use std::env;
 use std::future::pending;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::runtime::Runtime;
+use tokio::task::AbortHandle;
 
+use crate::arguments::Arguments;
 use crate::cell::Capacity;
-use crate::contender::{Contender, OURS, TASK};
+use crate::contender::{Contender, GO, OURS, TASK};
+use crate::go::Go;
 use crate::heap;
 use crate::meter::measure;
 use crate::ours::Ours;
@@ -17,7 +22,7 @@ use crate::peers::{AsyncChannel, CrossfireSpsc, Flume, Kanal, Tokio};
 use crate::rounds::runtime;
 
 /// Those who are measured, and their names: contenders, and a task without a channel.
-const CROWDS: [Crowd; 7] = [
+const CROWDS: [Crowd; 8] = [
     Crowd { name: TASK, park: alone },
     Crowd { name: OURS, park: with_channels::<Ours> },
     Crowd { name: "kanal", park: with_channels::<Kanal> },
@@ -25,17 +30,19 @@ const CROWDS: [Crowd; 7] = [
     Crowd { name: "async-channel", park: with_channels::<AsyncChannel> },
     Crowd { name: "crossfire", park: with_channels::<CrossfireSpsc> },
     Crowd { name: "tokio", park: with_channels::<Tokio> },
+    Crowd { name: GO, park: goroutines },
 ];
 
 struct Crowd {
     name: &'static str,
-    /// Parks so many tasks and wakes them.
-    park: fn(usize) -> Parked,
+    /// Parks so many tasks and wakes them, if it is there.
+    park: fn(usize) -> Option<Parked>,
 }
 
 /// What so many parked tasks cost, a task each.
-struct Parked {
-    /// Bytes of the heap while all are parked.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Parked {
+    /// Bytes of the heap, and of Go's stacks, while all are parked.
     bytes: f64,
     /// Bytes of the process by which it grew: with what the allocator needs beside each piece.
     resident: f64,
@@ -47,29 +54,47 @@ struct Parked {
 
 /// Prints what a parked task costs those that are admitted. Each is a process of its own, for what
 /// another has freed would not be seen to be taken.
-pub(crate) fn report(tasks: usize, admits: impl Fn(&str) -> bool) {
-    println!(
-        "{tasks} tasks, each parked in recv on a channel of its own (capacity 1, u64); a task:"
-    );
-    let columns = ["heap bytes", "resident", "spawn ns", "wake ns", "bytes left"];
-    println!("{:14}{}", "", columns.map(|column| format!("{column:>12}")).concat());
-    for crowd in CROWDS.iter().filter(|crowd| admits(crowd.name)) {
+pub(crate) fn report(tasks: usize, arguments: &Arguments, admits: impl Fn(&str) -> bool) {
+    if !arguments.json {
+        println!(
+            "{tasks} tasks, each parked in recv on a channel of its own (capacity 1, u64); a task:"
+        );
+        let columns = ["heap bytes", "resident", "spawn ns", "wake ns", "bytes left"];
+        println!("{:14}{}", "", columns.map(|column| format!("{column:>12}")).concat());
+    }
+    for Crowd { name, .. } in CROWDS.iter().filter(|crowd| admits(crowd.name)) {
         let this = env::current_exe().expect("a program knows its place");
-        let status = Command::new(this).args(["crowd", crowd.name, &tasks.to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "{} fails", crowd.name);
+        let output = Command::new(this)
+            .args(["crowd", name, &tasks.to_string()])
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("this program can be started again");
+        assert!(output.status.success(), "{name} fails");
+        let parked = serde_json::from_slice(&output.stdout).expect("a crowd prints what it cost");
+        let Some(parked) = parked else { continue };
+        if arguments.json {
+            println!("{}", json!({ "memory": name, "tasks": tasks, "each": parked }));
+            continue;
+        }
+        let Parked { bytes, resident, left, spawn_nanos, wake_nanos } = parked;
+        print!("{name:14}{bytes:>12.0}{resident:>12.0}{spawn_nanos:>12.0}{wake_nanos:>12.0}");
+        println!("{left:>12.1}");
     }
 }
 
-/// Prints a row of the report.
+/// Prints the costs of a row of the report, in JSON.
 pub(crate) fn report_crowd(name: &str, tasks: usize) {
     let crowd = CROWDS.iter().find(|crowd| crowd.name == name).expect("a name of the report");
     heap::count();
-    let Parked { bytes, resident, left, spawn_nanos, wake_nanos } = (crowd.park)(tasks);
-    print!("{name:14}{bytes:>12.0}{resident:>12.0}{spawn_nanos:>12.0}{wake_nanos:>12.0}");
-    println!("{left:>12.1}");
+    println!("{}", json!((crowd.park)(tasks)));
 }
 
-fn with_channels<C: Contender<u64>>(tasks: usize) -> Parked {
+fn goroutines(tasks: usize) -> Option<Parked> {
+    let [bytes, resident, left, spawn_nanos, wake_nanos] = Go::start()?.memory(tasks);
+    Some(Parked { bytes, resident, left, spawn_nanos, wake_nanos })
+}
+
+fn with_channels<C: Contender<u64>>(tasks: usize) -> Option<Parked> {
     let start = |runtime: &Runtime| {
         let (sender, mut receiver) = C::open(Capacity::Of(1));
         runtime.spawn(async move {
@@ -85,10 +110,10 @@ fn with_channels<C: Contender<u64>>(tasks: usize) -> Parked {
             }
         });
     };
-    park(tasks, start, wake)
+    Some(park(tasks, start, wake))
 }
 
-fn alone(tasks: usize) -> Parked {
+fn alone(tasks: usize) -> Option<Parked> {
     let start = |runtime: &Runtime| {
         let task = runtime.spawn(async move {
             let _at_work = AtWork::begin();
@@ -96,7 +121,8 @@ fn alone(tasks: usize) -> Parked {
         });
         task.abort_handle()
     };
-    park(tasks, start, |_, handles| handles.iter().for_each(tokio::task::AbortHandle::abort))
+    let abort = |_: &Runtime, tasks: Vec<AbortHandle>| tasks.iter().for_each(AbortHandle::abort);
+    Some(park(tasks, start, abort))
 }
 
 fn park<S>(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arguments::Arguments;
 use crate::cell::Cell;
-use crate::contender::{GO, NAMES, OURS};
+use crate::contender::{BUILT, GO, NAMES, OURS};
 use crate::meter::Cost;
 use crate::rounds::{Row, Samples};
 
@@ -42,7 +42,7 @@ impl Report {
 
     /// Prints a row.
     pub(crate) fn add(&mut self, row: Row) {
-        let best = over(&row, |name| name != OURS && name != GO);
+        let best = over(&row, |name| ![OURS, BUILT, GO].contains(&name));
         let go = over(&row, |name| name == GO);
         self.over_best.extend(best.map(|ratio| (row.cell, ratio.wall)));
         self.over_go.extend(go.map(|ratio| (row.cell, ratio.wall)));

@@ -23,12 +23,16 @@ impl<M, W: Waiter> Chan<M, W> {
             dropped.extend(self.sends.leave(place).map(|(message, _)| message));
         }
         for offer in self.offers.iter_mut() {
-            if matches!(&offer.source, Source::Waits(_, waiter) if dead(waiter)) {
+            if let Source::Waits(_, kept) = &offer.source
+                && W::kept(kept).as_ref().is_some_and(&dead)
+            {
                 offer.source = Source::Orphan;
             }
         }
-        let offers =
-            self.offers.iter().filter(|(_, offer)| offer.receive.as_ref().is_some_and(&dead));
+        let offers = self
+            .offers
+            .iter()
+            .filter(|(_, offer)| W::kept(&offer.receive).as_ref().is_some_and(&dead));
         let offers: Vec<Place> = offers.map(|(place, _)| place).collect();
         for receive in offers {
             let offer = self.offers.leave(receive).expect("it was found there");
@@ -65,7 +69,7 @@ impl<M, W: Waiter> Chan<M, W> {
         let mut old = self.aside().returned.split_off(&0);
         let mut receives = Vec::new();
         for (place, offer) in self.offers.drain() {
-            receives.push((place, offer.receive));
+            receives.push((place, W::kept(&offer.receive)));
             if let Source::Ended(age) = offer.source {
                 old.insert(age, offer.message);
             }

@@ -81,7 +81,8 @@ impl<M, W: Waiter> Chan<M, W> {
         source: Source<W>,
         effect: &mut impl FnMut(Effect<W>),
     ) {
-        let receive = (!W::TAKES).then(|| waiter.clone());
+        let receive = waiter.keep();
+        let source = source.map(|waiter| Some(waiter.keep())).unwrap_or(Source::Orphan);
         self.offers.restore(place, Offer { message, source, receive });
         effect(Effect { waiter, place, turn: Turn::Offered });
     }
@@ -95,16 +96,18 @@ impl<M, W: Waiter> Chan<M, W> {
         }
     }
 
-    /// Sends that wait return as far as there is room: first those whose value is on offer, for they
-    /// have waited longest.
+    /// Sends that wait return as far as there is room: first those whose value is on offer, for
+    /// they have waited longest.
     fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
         while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
-            let waits = |offer: &&mut Offer<M, W>| matches!(offer.source, Source::Waits(..));
+            let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
             self.ended_sends += 1;
             self.apart += 1;
-            if let Source::Waits(place, waiter) = source {
+            if let Source::Waits(place, kept) = source
+                && let Some(waiter) = W::kept(&kept)
+            {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
@@ -122,7 +125,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     pub(super) fn put_back(
         &mut self,
-        offer: Offer<M, W>,
+        offer: Offer<M, W::Kept>,
         effect: &mut impl FnMut(Effect<W>),
     ) -> Option<M> {
         match offer.source {
@@ -133,10 +136,14 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.apart += usize::from(W::TAKES);
                 self.aside().returned.insert(age, offer.message);
             }
-            Source::Waits(place, waiter) if self.ended().is_some() => {
-                self.refuse(place, offer.message, waiter, effect);
+            Source::Waits(place, kept) => {
+                let waiter = W::kept(&kept)?;
+                if self.ended().is_some() {
+                    self.refuse(place, offer.message, waiter, effect);
+                } else {
+                    self.sends.restore(place, (offer.message, waiter));
+                }
             }
-            Source::Waits(place, waiter) => self.sends.restore(place, (offer.message, waiter)),
         }
         None
     }

@@ -19,9 +19,9 @@ pub struct Effect<W> {
 pub enum Turn {
     /// The send's value is in the buffer or was taken: the send returns Ok.
     Sent,
-    /// The channel ended first; the value is at [`Chan::take_refused`].
+    /// The channel ended first; the value is at [`Chan::take_refused`](super::Chan::take_refused).
     Refused,
-    /// A value lies ready for the receive: [`Chan::accept`] or [`Chan::decline`] it.
+    /// A value lies ready for the receive, to be accepted or declined.
     Offered,
     /// The channel ended and is drained.
     Ended,

@@ -9,6 +9,15 @@ mod moves;
 /// As at the coordinator.
 impl Waiter for char {
     const TAKES: bool = false;
+    type Kept = Self;
+
+    fn keep(&self) -> Self {
+        *self
+    }
+
+    fn kept(kept: &Self) -> Option<Self> {
+        Some(*kept)
+    }
 }
 
 /// A channel whose waiters are letters, and what happened to them since somebody last looked.

@@ -14,6 +14,7 @@ use crate::handle::{Message, Receiver};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -37,19 +38,31 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         match self {
-            Self::New => self.start(shared, waker),
+            Self::New => {
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
+                    && let Some(value) = chan.pick()
+                {
+                    *self = Self::Done;
+                    return Poll::Ready(Ok(value));
+                }
+                self.start(shared, core, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
-    fn start<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start<T: Message>(
+        &mut self,
+        shared: &Shared<T>,
+        mut core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
-            self.start_remote(node, channel, waker);
+            self.start_remote(node, channel, waker, 0);
             return Poll::Pending;
         }
         let Some(outcome) = self.attempt_in(&mut core, &mut wakes) else {
@@ -59,7 +72,7 @@ impl ReceiveOperation {
             return Poll::Pending;
         };
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(outcome)
     }
 
@@ -72,6 +85,10 @@ impl ReceiveOperation {
         wakes: &mut Wakes,
     ) -> Option<Outcome<T>> {
         let Location::Local(chan) = &mut core.location else { return None };
+        if let Some(value) = chan.pick() {
+            *self = Self::Done;
+            return Some(Ok(value));
+        }
         let outcome = match chan.receive(&mut wakes.note()) {
             Received::Message(value) => Ok(value),
             Received::Ended(end) => Err(end.into()),
@@ -88,9 +105,15 @@ impl ReceiveOperation {
         *self = Self::Parked(chan.wait_receive(waiter));
     }
 
-    /// Asks the home.
-    pub(crate) fn start_remote(&mut self, node: Arc<Node>, channel: ChannelId, waker: &Waker) {
-        let receive = |operation| Frame::Receive { channel, operation };
+    /// Asks the home; as a case of a select, if that is not 0.
+    pub(crate) fn start_remote(
+        &mut self,
+        node: Arc<Node>,
+        channel: ChannelId,
+        waker: &Waker,
+        select: u64,
+    ) {
+        let receive = |operation| Frame::Receive { channel, operation, select };
         let operation = node.begin(waker.clone(), receive);
         *self = Self::Remote(Remote::new(node, channel, operation));
         waiting::note();
@@ -113,13 +136,13 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
+        let mut core = shared.lock_woken();
         match &mut core.location {
             Location::Local(chan) => {
                 let taken = chan.accept(place, &mut wakes.note());
                 if let Some(value) = taken {
                     drop(core);
-                    wakes.wake();
+                    shared.wake(wakes);
                     return Poll::Ready(Ok(value));
                 }
                 if chan.rewait_receive(place, Waiting::Task(waker.clone())) {
@@ -182,7 +205,7 @@ impl ReceiveOperation {
         }
         let outcome = self.attempt_in(&mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(match outcome {
             Some(outcome) => outcome.map_err(Into::into),
             None => Err(TryRecvError::Empty),
@@ -229,7 +252,7 @@ impl ReceiveOperation {
                     }
                 }
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
             }
         }
     }

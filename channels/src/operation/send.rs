@@ -14,6 +14,7 @@ use crate::handle::{Message, Sender};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
+use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
@@ -46,6 +47,8 @@ enum Step {
     New,
     Parked(Place),
     Remote(Box<Remote>),
+    /// As a case of a select: it has asked whether it could go.
+    Watching(Box<Remote>),
     Done,
 }
 
@@ -59,15 +62,27 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
-            Step::New => self.start(shared, waker),
+            Step::New => {
+                let mut core = shared.lock();
+                if let Location::Local(chan) = &mut core.location
+                    && chan.put(&mut self.value)
+                {
+                    self.step = Step::Done;
+                    return Poll::Ready(Ok(()));
+                }
+                self.start(shared, core, waker)
+            }
             _ => self.go_on(shared, waker),
         }
     }
 
-    #[inline]
-    fn start(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn start(
+        &mut self,
+        shared: &Shared<T>,
+        mut core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -76,7 +91,7 @@ impl<T: Message> SendOperation<T> {
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
                 Poll::Ready(Ok(()))
             }
             Attempt::Waits => {
@@ -93,6 +108,10 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
         let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        if chan.put(&mut self.value) {
+            self.step = Step::Done;
+            return Attempt::Sent;
+        }
         match chan.try_send(self.keep(), &mut wakes.note()) {
             Tried::Done => {
                 self.step = Step::Done;
@@ -178,7 +197,7 @@ impl<T: Message> SendOperation<T> {
             Attempt::Refused => Err(self.refused_in(&core).into()),
         };
         drop(core);
-        wakes.wake();
+        shared.wake(wakes);
         Poll::Ready(outcome)
     }
 
@@ -186,12 +205,14 @@ impl<T: Message> SendOperation<T> {
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
             Step::Remote(remote) => self.ask(remote, waker),
-            Step::New | Step::Done => panic!("a send was polled after it had ended"),
+            Step::New | Step::Watching(_) | Step::Done => {
+                panic!("a send was polled after it had ended")
+            }
         }
     }
 
     fn look(&mut self, place: Place, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        let mut core = shared.lock();
+        let mut core = shared.lock_woken();
         match &mut core.location {
             Location::Local(chan) => match chan.send_status(place) {
                 SendStatus::Sent => Poll::Ready(Ok(())),
@@ -245,11 +266,49 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    /// The outcome of a case of a select that sends to a relayed channel.
-    pub(crate) fn refuse_relayed(&mut self) -> SendError<T> {
-        self.step = Step::Done;
-        let reason = "a select cannot offer to send on a relayed channel yet".to_owned();
-        SendError::Unsendable(self.keep(), reason)
+    /// As a case of a select on a relayed channel, asks whether it could go. True once it can, or
+    /// never will: then [`SendOperation::finish`] it. If not, it wakes.
+    pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> bool {
+        if let Step::New = self.step {
+            let core = shared.lock();
+            let Location::Relayed(relayed) = &core.location else { return false };
+            let (node, channel) = (relayed.node.clone(), relayed.channel);
+            drop(core);
+            let watch = |operation| Frame::Watch { channel, operation, select };
+            let operation = node.begin(waker.clone(), watch);
+            self.step = Step::Watching(Remote::new(node, channel, operation));
+        }
+        matches!(&self.step, Step::Watching(remote)
+            if remote.node.rewait(remote.operation, waker))
+    }
+
+    /// The case was claimed. `None` if it could not go after all: it is as new.
+    pub(crate) fn finish(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
+        if let Step::Watching(remote) = &self.step {
+            match remote.poll(waker) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Conclusion::Ready) => self.step = Step::New,
+                Poll::Ready(other) => {
+                    self.step = Step::Done;
+                    return Poll::Ready(Some(self.conclude(other)));
+                }
+            }
+        }
+        match self.step {
+            Step::Parked(_) => self.poll(shared, waker).map(Some),
+            _ => self.poll_try(shared, waker).map(|outcome| match outcome {
+                Ok(()) => Some(Ok(())),
+                Err(TrySendError::Full(value)) => {
+                    *self = Self::new(value);
+                    None
+                }
+                Err(TrySendError::Closed(value)) => Some(Err(SendError::Closed(value))),
+                Err(TrySendError::Lost(value, cause)) => Some(Err(SendError::Lost(value, cause))),
+                Err(TrySendError::Unsendable(value, reason)) => {
+                    Some(Err(SendError::Unsendable(value, reason)))
+                }
+            }),
+        }
     }
 
     /// The value of a send that has not happened.
@@ -267,6 +326,11 @@ impl<T> SendOperation<T> {
                 let Remote { channel, operation, .. } = *remote;
                 remote.node.give_up(operation, Frame::CancelSend { channel, operation });
             }
+            Step::Watching(remote) => {
+                let Remote { channel, operation, .. } = *remote;
+                remote.node.give_up(operation, Frame::CancelSend { channel, operation });
+                self.step = Step::New;
+            }
             Step::Parked(place) => {
                 let mut wakes = Wakes::default();
                 let mut core = shared.lock();
@@ -283,7 +347,7 @@ impl<T> SendOperation<T> {
                     },
                 };
                 drop(core);
-                wakes.wake();
+                shared.wake(wakes);
                 if self.value.is_some() {
                     self.step = Step::New;
                 }

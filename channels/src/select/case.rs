@@ -34,16 +34,28 @@ pub trait Steps {
     fn attempt(&mut self) -> bool;
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool;
     fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, case: usize);
-    /// Asks the home, if that is elsewhere. True if the answer is there; else it wakes.
-    fn poll_remote(&mut self, waker: &Waker) -> bool;
+    /// Asks the home, if that is elsewhere, in the name of a select; it wakes when that answers.
+    fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer;
     /// The same, without waiting for a peer: ready with whether the case could go.
     fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool>;
-    /// The case was claimed: fetches its outcome.
-    fn finish(&mut self, waker: &Waker) -> Poll<()>;
+    /// The case was claimed: fetches its outcome. False if it could not go after all.
+    fn finish(&mut self, waker: &Waker) -> Poll<bool>;
     fn withdraw(&mut self);
     fn was_chosen(&self) -> bool;
     /// `&mut Option<outcome>`.
     fn slot(&mut self) -> &mut dyn Any;
+}
+
+/// What the home of a case has said.
+#[doc(hidden)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing yet.
+    None,
+    /// The case can go, and will if it is chosen.
+    Come,
+    /// The case could go a moment ago.
+    Hint,
 }
 
 /// What comes of a case: the result of its operation.
@@ -62,6 +74,11 @@ pub trait Outcome {
 /// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either
 /// of them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that
 /// is never ready.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no case of a select",
+    label = "expected is a send or a receive",
+    note = "a case is `receiver.recv()`, `sender.send(value)`, a `Receiver`, or an `Option` of these"
+)]
 pub trait Operand {
     /// The case that it becomes.
     type Case<'s>: Case + Outcome
@@ -70,42 +87,6 @@ pub trait Operand {
 
     /// The case for one select.
     fn case(&mut self) -> Self::Case<'_>;
-}
-
-/// `recv` on an `Option` of a receiver, for `select!`: `None` is Go's nil channel.
-pub trait OptionalReceiver<T: Message> {
-    /// A case that receives, or is never ready.
-    fn recv(&self) -> Option<Receiving<'_, T>>;
-}
-
-/// `send` on an `Option` of a sender, for `select!`: `None` is Go's nil channel.
-pub trait OptionalSender<T: Message> {
-    /// A case that sends, or is never ready.
-    fn send(&self, value: T) -> Option<Sending<'_, T>>;
-}
-
-impl<T: Message> OptionalReceiver<T> for Option<Receiver<T>> {
-    fn recv(&self) -> Option<Receiving<'_, T>> {
-        self.as_ref().map(Receiver::recv)
-    }
-}
-
-impl<T: Message> OptionalReceiver<T> for Option<&Receiver<T>> {
-    fn recv(&self) -> Option<Receiving<'_, T>> {
-        self.map(Receiver::recv)
-    }
-}
-
-impl<T: Message> OptionalSender<T> for Option<Sender<T>> {
-    fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        self.as_ref().map(|sender| sender.send(value))
-    }
-}
-
-impl<T: Message> OptionalSender<T> for Option<&Sender<T>> {
-    fn send(&self, value: T) -> Option<Sending<'_, T>> {
-        self.map(|sender| sender.send(value))
-    }
 }
 
 impl<T: Message> Operand for Receiving<'_, T> {
@@ -167,17 +148,6 @@ impl<O: Operand> Operand for &mut O {
     }
 }
 
-impl<O: Operand> Operand for Option<O> {
-    type Case<'s>
-        = Option<O::Case<'s>>
-    where
-        Self: 's;
-
-    fn case(&mut self) -> Self::Case<'_> {
-        self.as_mut().map(O::case)
-    }
-}
-
 /// A receive as a case.
 pub struct ReceiveCase<'a, T: Message> {
     receiver: &'a Receiver<T>,
@@ -218,7 +188,7 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         let mut core = self.receiver.shared.lock();
         self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        self.receiver.shared.wake(wakes);
         self.outcome.is_some()
     }
 
@@ -233,16 +203,16 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         self.receive.park_in(core, Waiting::Case(claim.clone(), case));
     }
 
-    fn poll_remote(&mut self, waker: &Waker) -> bool {
+    fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer {
         if let ReceiveOperation::New = self.receive {
             let core = self.receiver.shared.lock();
             if let Location::Relayed(relayed) = &core.location {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
                 drop(core);
-                self.receive.start_remote(node, channel, waker);
+                self.receive.start_remote(node, channel, waker, select);
             }
         }
-        self.receive.poll_answered(waker)
+        if self.receive.poll_answered(waker) { Answer::Come } else { Answer::None }
     }
 
     fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
@@ -258,8 +228,11 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         })
     }
 
-    fn finish(&mut self, waker: &Waker) -> Poll<()> {
-        self.receive.poll(&self.receiver.shared, waker).map(|outcome| self.outcome = Some(outcome))
+    fn finish(&mut self, waker: &Waker) -> Poll<bool> {
+        self.receive.poll(&self.receiver.shared, waker).map(|outcome| {
+            self.outcome = Some(outcome);
+            true
+        })
     }
 
     #[inline]
@@ -334,12 +307,9 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     fn attempt(&mut self) -> bool {
         let mut wakes = Wakes::default();
         let mut core = self.sender.shared.lock();
-        self.outcome = match &core.location {
-            Location::Local(_) => attempt_in(self.send.borrow_mut(), &mut core, &mut wakes),
-            Location::Relayed(_) => Some(Err(self.send.borrow_mut().refuse_relayed())),
-        };
+        self.outcome = attempt_in(self.send.borrow_mut(), &mut core, &mut wakes);
         drop(core);
-        wakes.wake();
+        self.sender.shared.wake(wakes);
         self.outcome.is_some()
     }
 
@@ -354,17 +324,20 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
         self.send.borrow_mut().park_in(core, Waiting::Case(claim.clone(), case));
     }
 
-    fn poll_remote(&mut self, _: &Waker) -> bool {
-        false
+    fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer {
+        let could_go = self.send.borrow_mut().poll_watch(&self.sender.shared, waker, select);
+        if could_go { Answer::Hint } else { Answer::None }
     }
 
-    fn poll_try_remote(&mut self, _: &Waker) -> Poll<bool> {
-        Poll::Ready(false)
+    fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
+        self.finish(waker)
     }
 
-    fn finish(&mut self, waker: &Waker) -> Poll<()> {
-        let polled = self.send.borrow_mut().poll(&self.sender.shared, waker);
-        polled.map(|outcome| self.outcome = Some(outcome))
+    fn finish(&mut self, waker: &Waker) -> Poll<bool> {
+        self.send.borrow_mut().finish(&self.sender.shared, waker).map(|outcome| {
+            self.outcome = outcome;
+            self.outcome.is_some()
+        })
     }
 
     #[inline]
@@ -424,76 +397,4 @@ fn core_of<'c, T: 'static>(
         None => guard.as_deref_mut(),
     };
     core.expect("a select locks what it looks into")
-}
-
-/// `None` is never ready.
-impl<C: Steps> Steps for Option<C> {
-    fn address(&self) -> Option<usize> {
-        self.as_ref()?.address()
-    }
-
-    fn try_lock(&mut self) -> bool {
-        self.as_mut().is_none_or(Steps::try_lock)
-    }
-
-    fn unlock(&mut self) {
-        if let Some(case) = self {
-            case.unlock();
-        }
-    }
-
-    fn locked(&mut self) -> Option<&mut dyn Any> {
-        self.as_mut()?.locked()
-    }
-
-    fn attempt(&mut self) -> bool {
-        self.as_mut().is_some_and(Steps::attempt)
-    }
-
-    fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
-        self.as_mut().is_some_and(|case| case.attempt_in(core, wakes))
-    }
-
-    fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, at: usize) {
-        if let Some(case) = self {
-            case.park_in(core, claim, at);
-        }
-    }
-
-    fn poll_remote(&mut self, waker: &Waker) -> bool {
-        self.as_mut().is_some_and(|case| case.poll_remote(waker))
-    }
-
-    fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
-        self.as_mut().map_or(Poll::Ready(false), |case| case.poll_try_remote(waker))
-    }
-
-    fn finish(&mut self, waker: &Waker) -> Poll<()> {
-        self.as_mut().map_or(Poll::Ready(()), |case| case.finish(waker))
-    }
-
-    fn withdraw(&mut self) {
-        if let Some(case) = self {
-            case.withdraw();
-        }
-    }
-
-    fn was_chosen(&self) -> bool {
-        self.as_ref().is_some_and(Steps::was_chosen)
-    }
-
-    fn slot(&mut self) -> &mut dyn Any {
-        match self {
-            Some(case) => case.slot(),
-            None => panic!("a case that is never ready was not chosen"),
-        }
-    }
-}
-
-impl<C: Outcome> Outcome for Option<C> {
-    type Outcome = C::Outcome;
-
-    fn outcome(&mut self) -> Self::Outcome {
-        self.as_mut().expect("a case that is never ready was not chosen").outcome()
-    }
 }

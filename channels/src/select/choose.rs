@@ -3,11 +3,12 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
 
-use super::case::Case;
+use super::case::{Answer, Case};
 use super::random;
 use crate::blocking::wait_for;
 use crate::claim::{Claim, Claimed, Wakes};
@@ -21,7 +22,7 @@ type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
 /// [`Select`](crate::Select) call it.
 #[inline]
 pub fn choose<'x, 's, 'c>(cases: &'x mut Cases<'s, 'c>) -> Choosing<'x, 's, 'c> {
-    Choosing { cases, stage: Stage::New }
+    Choosing { cases, stage: Stage::New, name: 0, failures: 0 }
 }
 
 /// [`choose`] for code that is not async.
@@ -37,7 +38,8 @@ pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
     if let Some(case) = locked(cases, None) {
         return Some(case);
     }
-    for (at, case) in cases.iter_mut().enumerate() {
+    for at in random::order(cases.len()) {
+        let case = &mut cases[at];
         if poll_fn(|context| case.poll_try_remote(context.waker())).await {
             return Some(at);
         }
@@ -63,7 +65,14 @@ pub enum Either<L, R> {
 pub struct Choosing<'x, 's, 'c> {
     cases: &'x mut Cases<'s, 'c>,
     stage: Stage,
+    /// What this process calls the select where its cases are away; 0 before any is.
+    name: u64,
+    /// How often a case could not go after all.
+    failures: u32,
 }
+
+/// Names of selects.
+static NAMES: AtomicU64 = AtomicU64::new(1);
 
 enum Stage {
     New,
@@ -107,9 +116,8 @@ impl Choosing<'_, '_, '_> {
                         self.stage = Stage::New;
                     }
                     Claimed::Open => {
-                        let answered = self.cases.iter_mut().map(|case| case.poll_remote(waker));
-                        let answered: SmallVec<[bool; 16]> = answered.collect();
-                        match answered.iter().position(|is_answered| *is_answered) {
+                        let claim = claim.clone();
+                        match self.answered(waker) {
                             Some(case) if claim.choose(case) => self.settle(case),
                             Some(_) => {}
                             None => {
@@ -121,10 +129,44 @@ impl Choosing<'_, '_, '_> {
                 },
                 Stage::Chosen(case) => {
                     let case = *case;
-                    return self.cases[case].finish(waker).map(|()| case);
+                    match self.cases[case].finish(waker) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(true) => return Poll::Ready(case),
+                        // The partner has gone elsewhere meanwhile: all cases are open again.
+                        Poll::Ready(false) => {
+                            self.failures += 1;
+                            self.stage = Stage::New;
+                        }
+                    }
                 }
             }
         }
+    }
+
+    /// A case whose home has answered.
+    fn answered(&mut self, waker: &Waker) -> Option<usize> {
+        if self.name == 0 {
+            self.name = NAMES.fetch_add(1, Ordering::Relaxed);
+        }
+        let name = self.name;
+        let answers = self.cases.iter_mut().map(|case| case.poll_remote(waker, name));
+        let answers: SmallVec<[Answer; 16]> = answers.collect();
+        if let Some(case) = random::find(answers.len(), |at| answers[at] == Answer::Come) {
+            return Some(case);
+        }
+        let hinted = random::find(answers.len(), |at| answers[at] == Answer::Hint)?;
+        if self.failures == 0 || random::coin() {
+            return Some(hinted);
+        }
+        // Two selects that would send to each other, and give up their receives for it, might miss
+        // each other for ever: after a miss each tries again, or asks again, as a coin falls.
+        for (case, answer) in self.cases.iter_mut().zip(answers) {
+            if answer == Answer::Hint {
+                case.withdraw();
+                case.poll_remote(waker, name);
+            }
+        }
+        None
     }
 
     fn settle(&mut self, chosen: usize) {
@@ -149,13 +191,15 @@ fn locked(cases: &mut Cases<'_, '_>, claim: Option<&Arc<Claim>>) -> Option<usize
         Held::By(holder, case) => case.attempt_in(holder.locked(), &mut wakes),
     });
     if let (None, Some(claim)) = (chosen, claim) {
-        for at in 0..cases.len() {
+        // In random order too: of two cases of one channel the first in its line will happen.
+        random::find(cases.len(), |at| {
             match holder(cases, &holders, at) {
                 Held::Nothing => {}
                 Held::Own(case) => case.park_in(None, claim, at),
                 Held::By(holder, case) => case.park_in(holder.locked(), claim, at),
             }
-        }
+            false
+        });
     }
     cases.iter_mut().for_each(|case| case.unlock());
     wakes.wake();

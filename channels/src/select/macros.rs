@@ -19,8 +19,9 @@
 ///
 /// - Operands are evaluated once, in order, before anything happens (C33); patterns only for the
 ///   case that happens (C34).
-/// - Of several ready cases each is as likely as the others (C35). A send on a closed channel, and a
-///   receive from one that is closed and drained, are ready, and yield their errors (C24, C26).
+/// - Of several ready cases each is as likely as the others (C35). A send on a closed channel is
+///   ready, and so is a receive from one that is closed and drained: they yield their errors (C24,
+///   C26).
 /// - With `default` it never waits (C36); `default` runs only if at one moment no case was ready
 ///   (C37).
 /// - Values of sends that did not happen are dropped. To keep such a value, make the send first
@@ -34,7 +35,9 @@
 ///
 /// # Cancel safety
 ///
-/// Dropping the future in which a `select!` waits loses nothing: no case has happened.
+/// Dropping the future in which a `select!` waits loses nothing: no case has happened. Only while a
+/// send to a relayed channel is under way, which it tries once a partner is there, nobody can know
+/// whether it happened (as with [`Sender::send`](crate::Sender::send)).
 ///
 /// ```
 /// use channels::{channel, select};
@@ -97,6 +100,17 @@ macro_rules! __select {
     (@parse $mode:ident $cases:tt () default => $arm:expr, $($rest:tt)*) => {
         $crate::__select!(@parse $mode $cases ([$arm]) $($rest)*)
     };
+    // A call without a pattern would be taken for a pattern, and fail as one.
+    (@parse $mode:ident $cases:tt $default:tt
+        $($path:ident)::+ ($($argument:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@parse $mode $cases $default
+            _ = $($path)::+ ($($argument)*) => $($rest)*)
+    };
+    (@parse $mode:ident $cases:tt $default:tt
+        $($path:ident)::+ ($($argument:tt)*).$method:ident($($value:tt)*) => $($rest:tt)*) => {
+        $crate::__select!(@parse $mode $cases $default
+            _ = $($path)::+ ($($argument)*).$method($($value)*) => $($rest)*)
+    };
     (@parse $mode:ident ($($cases:tt)*) $default:tt
         $pattern:pat = $operand:expr => $arm:block, $($rest:tt)*) => {
         $crate::__select!(@parse $mode ($($cases)* { [$pattern] [$operand] [$arm] })
@@ -129,7 +143,6 @@ macro_rules! __select {
     };
 
     (@whole $mode:ident ($($cases:tt)*) $default:tt) => {{
-        #[allow(unused_imports, reason = "most cases are not optional")]
         use $crate::select::{OptionalReceiver as _, OptionalSender as _};
         let chosen = $crate::__select!(@operands $mode $default [] $($cases)*);
         $crate::__select!(@arms chosen $default $($cases)*)

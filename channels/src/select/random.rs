@@ -7,6 +7,21 @@ use checked::below;
 use own::below;
 use smallvec::SmallVec;
 
+/// All of `0..count`, in random order.
+pub(super) fn order(count: usize) -> SmallVec<[usize; 16]> {
+    let mut order = SmallVec::with_capacity(count);
+    find(count, |at| {
+        order.push(at);
+        false
+    });
+    order
+}
+
+/// Heads or tails.
+pub(super) fn coin() -> bool {
+    below(2) == 0
+}
+
 /// Visits `0..count` in random order, each order as likely as the others, until a visit says that
 /// it was the last.
 #[inline]

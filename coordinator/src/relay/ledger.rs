@@ -44,12 +44,14 @@ pub(super) struct Holding {
 pub(super) enum Parked {
     Send(Place),
     Receive(Place),
+    /// A select that would send: it has no place.
+    Watch,
 }
 
 impl Parked {
     pub(super) fn side(self) -> Side {
         match self {
-            Self::Send(_) => Side::Send,
+            Self::Send(_) | Self::Watch => Side::Send,
             Self::Receive(_) => Side::Receive,
         }
     }

@@ -6,7 +6,7 @@ use channels::id::{ChannelId, OperationId, SessionId};
 use channels::wire::{End, Frame, Parcel, Side};
 
 use super::ledger::Parked;
-use super::{Relay, Violation};
+use super::{Relay, Violation, Waiter};
 use crate::Command;
 
 impl Relay {
@@ -21,7 +21,7 @@ impl Relay {
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.chan.ended().is_none() && home.chan.is_full() && !home.chan.has_receives() {
+        if home.chan.ended().is_none() && home.chan.is_full() && !home.chan.has_receive(|_| true) {
             commands.push(Command::send(session, Frame::Full { operation }));
             return Ok(());
         }
@@ -44,7 +44,7 @@ impl Relay {
         self.may_start(session, channel, Side::Receive, operation)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         if home.chan.is_ready() {
-            return self.receive(session, channel, operation, commands);
+            return self.receive(session, channel, operation, 0, commands);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
         Ok(())
@@ -83,6 +83,63 @@ impl Relay {
                     commands.push(Command::send(session, Frame::Full { operation }));
                 }
             }
+        }
+    }
+
+    /// A select would send on the channel.
+    pub fn watch(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        select: u64,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        self.may_start(session, channel, Side::Send, operation)?;
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        home.watches.push(Waiter { session, operation, select });
+        self.ledger.park(session, channel, operation, Parked::Watch);
+        self.answer_watches(channel, commands);
+        Ok(())
+    }
+
+    /// A select has chosen another case, or ended.
+    pub(super) fn end_watch(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+    ) {
+        self.ledger.unpark(session, channel, operation);
+        if let Some(home) = self.homes.get_mut(&channel) {
+            home.watches.retain(|watch| (watch.session, watch.operation) != (session, operation));
+        }
+    }
+
+    /// Tells selects that would send that they could now, or never will.
+    pub(super) fn answer_watches(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
+        let Some(home) = self.homes.get_mut(&channel) else { return };
+        if home.watches.is_empty() {
+            return;
+        }
+        let chan = &home.chan;
+        let end = chan.ended().cloned();
+        let may_go = |watch: &Waiter| {
+            let other = |receive: &Waiter| {
+                receive.session != watch.session || receive.select != watch.select
+            };
+            end.is_some() || !chan.is_full() || chan.has_receive(other)
+        };
+        let watches = mem::take(&mut home.watches);
+        let (answered, waiting) = watches.into_iter().partition::<Vec<_>, _>(may_go);
+        home.watches = waiting;
+        for Waiter { session, operation, .. } in answered {
+            self.ledger.unpark(session, channel, operation);
+            let frame = match end.clone() {
+                Some(end) => Frame::Refused { operation, end },
+                None => Frame::Ready { operation },
+            };
+            commands.push(Command::send(session, frame));
         }
     }
 }

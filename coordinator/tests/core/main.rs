@@ -98,7 +98,10 @@ impl Bench {
     }
 
     fn receive(&mut self, session: SessionId, channel: ChannelId, operation: u64) {
-        self.frame(session, Frame::Receive { channel, operation: OperationId(operation) });
+        self.frame(
+            session,
+            Frame::Receive { channel, operation: OperationId(operation), select: 0 },
+        );
     }
 
     fn accept(&mut self, session: SessionId, channel: ChannelId, operation: u64) {
@@ -332,7 +335,7 @@ fn a_node_that_breaks_the_protocol_is_turned_away() {
     let (task, result) = (TaskId(1), ChannelId(1));
     let bad: Vec<Box<dyn Fn(ChannelId) -> Frame>> = vec![
         Box::new(move |_| Frame::Send { channel: stranger, operation, parcel: value(1) }),
-        Box::new(move |_| Frame::Receive { channel: stranger, operation }),
+        Box::new(move |_| Frame::Receive { channel: stranger, operation, select: 0 }),
         Box::new(move |_| Frame::Close { channel: stranger, operation }),
         Box::new(move |channel| Frame::Accept { channel, operation }),
         Box::new(move |channel| Frame::Detach { channel, side: Side::Send, arrivals: u32::MAX }),

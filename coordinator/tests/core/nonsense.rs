@@ -127,7 +127,7 @@ impl History {
             }
             3..14 => {
                 self.receives.insert(operation, channel);
-                Frame::Receive { channel, operation }
+                Frame::Receive { channel, operation, select: 0 }
             }
             14..18 => self.answer(node),
             18 => Frame::CancelSend { channel, operation: OperationId(operation.0 - 1) },

@@ -117,7 +117,11 @@ impl Bench {
     }
 
     fn start(&mut self, steps: &[CaseStep]) {
-        let (cases, handles, values) = self.cases(steps);
+        // Two alike would join their channel's line in an order that is the select's own to draw.
+        let mut steps = steps.to_vec();
+        steps.sort_by_key(|case| (self.channel(case.channel), case.side));
+        steps.dedup_by_key(|case| (self.channel(case.channel), case.side));
+        let (cases, handles, values) = self.cases(&steps);
         let future: Running = match <[Handle; 1]>::try_from(handles) {
             Ok([Handle::Never]) => return,
             Ok([Handle::Send(sender)]) => {

@@ -25,7 +25,7 @@ pub(crate) enum Outcome {
     Closed,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
 pub(crate) enum Side {
     Send,
     Receive,
