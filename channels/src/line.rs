@@ -174,6 +174,11 @@ impl<T> Standing<T> {
 mod tests {
     use super::*;
 
+    /// Present and absent.
+    fn entries<T>(line: &Line<T>) -> usize {
+        line.0.as_ref().map_or(0, |line| line.entries.len())
+    }
+
     #[test]
     fn first_in_first_out_with_leaving_and_returning() {
         let mut line = Line::default();
@@ -212,7 +217,7 @@ mod tests {
             last = next;
         }
         assert_eq!(line.len(), 2);
-        let entries = line.0.as_ref().map_or(0, |line| line.entries.len());
+        let entries = entries(&line);
         assert!(entries <= 2 * 2 + SLACK + 1, "{entries} entries");
     }
 
@@ -222,7 +227,7 @@ mod tests {
             let mut line = Line::default();
             let places: Vec<Place> = (0..count).map(|n| line.push(n)).collect();
             assert!(places[1..count - 1].iter().all(|place| line.leave(*place).is_some()));
-            assert!(line.entries.len() <= 2 * 2 + SLACK + 1, "{} entries", line.entries.len());
+            assert!(entries(&line) <= 2 * 2 + SLACK + 1, "{} entries", entries(&line));
             assert_eq!((line.len(), line.at(places[count - 1])), (2, Some(&mut (count - 1))));
         }
     }
@@ -233,11 +238,11 @@ mod tests {
         let places: Vec<Place> = (0..6).map(|n| line.push(n)).collect();
         assert_eq!([1, 2, 4].map(|at| line.leave(places[at])), [1, 2, 4].map(Some));
         assert_eq!((line.len(), line.pop()), (3, Some((places[0], 0))));
-        assert_eq!((line.len(), line.entries.len()), (2, 3), "3 is the first");
+        assert_eq!((line.len(), entries(&line)), (2, 3), "3 is the first");
         line.leave(places[5]);
-        assert_eq!((line.len(), line.entries.len()), (1, 1), "3 is the last");
+        assert_eq!((line.len(), entries(&line)), (1, 1), "3 is the last");
         line.leave(places[3]);
-        assert_eq!((line.len(), line.is_empty()), (0, true));
+        assert_eq!((line.is_empty(), line.len()), (true, 0));
     }
 
     #[test]
@@ -269,11 +274,12 @@ mod tests {
     fn one_takes_the_room_of_one_and_many_grow_by_doubling() {
         let mut line = Line::default();
         line.push(0);
-        assert_eq!(line.entries.capacity(), 1);
+        let room = |line: &Line<i32>| line.0.as_ref().map_or(0, |line| line.entries.capacity());
+        assert_eq!(room(&line), 1);
         for n in 1..1000 {
             line.push(n);
         }
-        assert!(line.entries.capacity() > 1000);
+        assert!(room(&line) >= 1000);
     }
 
     #[test]

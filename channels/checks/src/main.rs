@@ -1,8 +1,8 @@
 //! Whether the channels hold, and whether these checks would notice if they did not.
 //!
-//! `cargo run --manifest-path channels/checks/Cargo.toml` runs the checks, then plants bugs, one
-//! after the other, each of which a check must find. With the argument `checks` or `planted` it does
-//! one of the two.
+//! `cargo run --manifest-path channels/checks/Cargo.toml` runs the checks, then plants one bug
+//! after the other, each of which a check must find. With the argument `checks` or `planted` it
+//! does one of the two.
 //!
 //! - `tests/sequential`: random histories on one thread, beside a model (proptest).
 //! - `tests/schedules`: scenarios of several threads in random orders (shuttle).

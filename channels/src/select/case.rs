@@ -77,7 +77,7 @@ pub trait Outcome {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no case of a select",
     label = "expected is a send or a receive",
-    note = "a case is `receiver.recv()`, `sender.send(value)`, a `Receiver`, or an `Option` of these"
+    note = "a case is `receiver.recv()`, `sender.send(value)`, a `Receiver`, or one in an `Option`"
 )]
 pub trait Operand {
     /// The case that it becomes.

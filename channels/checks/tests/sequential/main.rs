@@ -16,14 +16,16 @@ use proptest::prelude::*;
 /// Histories of one run.
 const CASES: u32 = 20_000;
 
-fn config() -> ProptestConfig {
-    let given = std::env::var("PROPTEST_CASES").ok();
-    let cases = given.map_or(CASES, |text| text.parse().expect("a number of histories"));
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().map_or(CASES, |text| text.parse().expect("a number"))
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn channels_do_what_the_model_does(capacities in step::capacities(), steps in step::steps()) {
