@@ -263,11 +263,13 @@ mod tests {
     fn a_place_that_another_line_gave_is_not_given_again() {
         let mut other = Line::default();
         let place = [(); 5].map(|()| other.push('o'))[4];
-        let mut line = Line::default();
-        line.restore(place, 'a');
-        let next = line.push('b');
-        assert!(next > place);
-        assert_eq!(line.at(place), Some(&mut 'a'));
+        for others in [0, 1] {
+            let mut line = Line::default();
+            (0..others).for_each(|_| assert!(line.push('b') < place));
+            line.restore(place, 'a');
+            assert!(line.push('c') > place);
+            assert_eq!(line.at(place), Some(&mut 'a'));
+        }
     }
 
     #[test]

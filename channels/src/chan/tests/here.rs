@@ -336,3 +336,25 @@ fn a_channel_is_quiet_when_nobody_waits() {
     assert_eq!(bench.act(|chan, mut effect| chan.cancel_send(place, &mut effect)), Some(3));
     assert!(bench.chan.quiet);
 }
+
+/// The short way is there for a quiet channel, and for no other.
+#[test]
+fn the_short_way_is_taken_only_while_nobody_waits() {
+    let mut bench = Bench::new(1);
+    assert_eq!(bench.chan.pick(), None);
+    let mut value = Some(1);
+    assert!(bench.chan.put(&mut value));
+    assert_eq!((value, bench.chan.len()), (None, 1));
+    let mut value = Some(2);
+    assert!(!bench.chan.put(&mut value));
+    assert_eq!((value, bench.chan.len()), (Some(2), 1));
+    assert_eq!(bench.chan.pick(), Some(1));
+
+    bench.wait_receive(task('r'));
+    assert!(!bench.chan.put(&mut Some(3)), "it is for the receive");
+    bench.send(3);
+    bench.send(4);
+    bench.wait_send(5, task('s'));
+    assert_eq!(bench.chan.pick(), None, "a send waits for the room");
+    assert_eq!(bench.drain(), [4, 5]);
+}
