@@ -243,6 +243,21 @@ fn freed_room_ends_sends_whose_values_are_on_offer() {
     assert_eq!(rest[3], Received::Empty);
 }
 
+/// Whether a send had ended before its value was on offer or only then, its value has its age.
+#[test]
+fn values_declined_by_several_return_in_the_order_of_their_sends() {
+    for back in ["qr", "rq"] {
+        let mut bench = Bench::new(2);
+        "pqr".chars().for_each(|who| bench.park(who));
+        (1..=2).for_each(|value| assert_eq!(bench.send('s', value), Sent::Done));
+        assert!(matches!(bench.send('a', 3), Sent::Parked(_)));
+        assert_eq!(bench.accept('p'), Some(1));
+        back.chars().for_each(|who| assert_eq!(bench.decline(who), None));
+        let rest = [bench.receive(), bench.receive()];
+        assert_eq!(rest, [2, 3].map(Received::Message), "{back}");
+    }
+}
+
 #[test]
 fn a_declined_rendezvous_waits_again_at_its_old_place() {
     let mut bench = Bench::new(0);

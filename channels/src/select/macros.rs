@@ -72,6 +72,18 @@ macro_rules! select {
 /// let five = channels::select_blocking! { five = receiver.recv() => five };
 /// assert_eq!(five, Ok(5));
 /// thread.join().unwrap().unwrap();
+///
+/// let (_digits_in, digits) = channels::channel::<u8>(1);
+/// let (letters_in, letters) = channels::channel(1);
+/// letters_in.send_blocking('a').unwrap();
+/// for now in ["a letter", "nothing"] {
+///     let found = channels::select_blocking! {
+///         _ = digits.recv() => "a digit",
+///         _ = letters.recv() => "a letter",
+///         default => "nothing",
+///     };
+///     assert_eq!(found, now);
+/// }
 /// ```
 #[macro_export]
 macro_rules! select_blocking {
