@@ -28,3 +28,27 @@ pub(crate) fn note() {
 pub fn take() -> bool {
     ON_CHANNEL.replace(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{Select, WaitGroup, channel};
+
+    #[test]
+    fn whatever_waits_says_so_and_nothing_else() {
+        let (sender, receiver) = channel(1);
+        let group = WaitGroup::new();
+        group.add(1);
+        take();
+        assert!(sender.send(1).now_or_never().is_some() && !take(), "there was room");
+        assert!(sender.send(2).now_or_never().is_none() && take());
+        assert!(receiver.recv().now_or_never().is_some() && !take(), "there was a value");
+        assert!(receiver.recv().now_or_never().is_none() && take());
+        let mut select = Select::new();
+        select.recv(&receiver);
+        assert!(select.wait().now_or_never().is_none() && take());
+        assert!(group.wait().now_or_never().is_none() && take());
+    }
+}

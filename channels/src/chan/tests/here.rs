@@ -335,6 +335,12 @@ fn a_channel_is_quiet_when_nobody_waits() {
     assert!(!bench.chan.quiet);
     assert_eq!(bench.act(|chan, mut effect| chan.cancel_send(place, &mut effect)), Some(3));
     assert!(bench.chan.quiet);
+    let [one, other] = cases(['x', 'y']);
+    let places = [bench.wait_send(4, one), bench.wait_send(5, other)];
+    assert_eq!(bench.drain(), [2, 4]);
+    assert!(!bench.chan.quiet, "the value of the other case is to be fetched");
+    assert_eq!(places.map(|place| bench.chan.take_refused(place)), [None, Some(5)]);
+    assert!(bench.chan.quiet);
 }
 
 /// The short way is there for a quiet channel, and for no other.
