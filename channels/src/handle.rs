@@ -354,9 +354,7 @@ macro_rules! both_ends {
 
         impl<T> Drop for $end<T> {
             fn drop(&mut self) {
-                if let Some(mut pending) = self.$aside.take() {
-                    pending.get_mut().give_up(&self.shared);
-                }
+                self.give_up_aside();
                 self.shared.drop_handle(Side::$side);
             }
         }
@@ -400,6 +398,22 @@ macro_rules! both_ends {
 }
 
 both_ends! { Sender Send sink Receiver Receive stream }
+
+impl<T> Sender<T> {
+    fn give_up_aside(&mut self) {
+        if let Some(mut send) = self.sink.take() {
+            send.get_mut().give_up(&self.shared);
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    fn give_up_aside(&mut self) {
+        if let Some(streaming) = self.stream.take() {
+            streaming.withdraw(&self.shared);
+        }
+    }
+}
 
 fn path_of<T>(location: &Location<T>) -> Path {
     match location {

@@ -25,14 +25,6 @@ impl Streaming {
             self.receive.withdraw(shared);
         }
     }
-
-    pub(crate) fn give_up<T>(&mut self, shared: &Shared<T>) {
-        self.withdraw(shared);
-    }
-
-    pub(crate) fn get_mut(&mut self) -> &mut Self {
-        self
-    }
 }
 
 /// Yields values until the channel is closed and drained, or its senders are lost; which of the two

@@ -50,8 +50,8 @@ struct Home {
     exporter: Option<SessionId>,
     /// Sends that wait only as long as their value is on offer.
     tries: Vec<(SessionId, OperationId)>,
-    /// Selects that would send.
-    watches: Vec<Waiter>,
+    /// Selects that would send: the operation of each, and its select.
+    watches: BTreeMap<(SessionId, OperationId), u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,13 @@ impl Relay {
         let chan = Chan::new(capacity as usize);
         self.homes.insert(
             channel,
-            Home { chan, handles, exporter: Some(session), tries: Vec::new(), watches: Vec::new() },
+            Home {
+                chan,
+                handles,
+                exporter: Some(session),
+                tries: Vec::new(),
+                watches: BTreeMap::new(),
+            },
         );
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
             if count > 0 {
@@ -381,7 +387,7 @@ impl Relay {
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
-            home.watches.retain(|watch| !dead(watch));
+            home.watches.retain(|(whose, _), _| *whose != session);
             self.perform(channel, commands);
             dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
         }

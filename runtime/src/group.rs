@@ -1,5 +1,6 @@
 //! Tasks that belong together: the first error cancels the rest, as Go's `errgroup` (C58).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,7 +43,9 @@ struct Group<E> {
 struct State<E> {
     room: Option<Arc<Semaphore>>,
     first: Option<GroupError<E>>,
-    tasks: Vec<AbortHandle>,
+    /// Those that have not ended, each by a number.
+    tasks: BTreeMap<u64, AbortHandle>,
+    next: u64,
 }
 
 /// The first thing that went wrong in a group.
@@ -71,7 +74,7 @@ impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
     }
 
     fn with(cancel: Option<Cancel>) -> Self {
-        let state = Mutex::new(State { room: None, first: None, tasks: Vec::new() });
+        let state = Mutex::new(State { room: None, first: None, tasks: BTreeMap::new(), next: 0 });
         Self { shared: Arc::new(Group { state, running: WaitGroup::new(), cancel }) }
     }
 
@@ -120,8 +123,7 @@ impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
         if let Some(cancel) = &self.shared.cancel {
             cancel.cancel();
         }
-        let mut state = self.shared.state();
-        state.tasks.clear();
+        let state = self.shared.state();
         state.first.clone().map_or(Ok(()), Err)
     }
 
@@ -132,13 +134,17 @@ impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
             return;
         }
         let handle = spawn(call);
-        state.tasks.push(handle.abort_handle());
+        state.next += 1;
+        let number = state.next;
+        state.tasks.insert(number, handle.abort_handle());
         drop(state);
         shared.running.add(1);
         client::executor().spawn(async move {
             let _done = Done(&shared.running);
             let _permit = permit;
-            match handle.await {
+            let ended = handle.await;
+            shared.state().tasks.remove(&number);
+            match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => shared.fail(GroupError::Failed(error)),
                 Err(error) => shared.fail(GroupError::Task(error)),
@@ -167,7 +173,7 @@ impl<E> Group<E> {
         if let Some(cancel) = &self.cancel {
             cancel.cancel_because(cause);
         }
-        tasks.iter().for_each(AbortHandle::abort);
+        tasks.values().for_each(AbortHandle::abort);
     }
 }
 

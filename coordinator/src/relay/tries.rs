@@ -84,6 +84,7 @@ impl Relay {
                 }
             }
         }
+        debug_assert!(self.effects.is_empty(), "a send that goes makes no room");
     }
 
     /// A select would send on the channel.
@@ -97,7 +98,7 @@ impl Relay {
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        home.watches.push(Waiter { session, operation, select });
+        home.watches.insert((session, operation), select);
         self.ledger.park(session, channel, operation, Parked::Watch);
         self.answer_watches(channel, commands);
         Ok(())
@@ -112,28 +113,30 @@ impl Relay {
     ) {
         self.ledger.unpark(session, channel, operation);
         if let Some(home) = self.homes.get_mut(&channel) {
-            home.watches.retain(|watch| (watch.session, watch.operation) != (session, operation));
+            home.watches.remove(&(session, operation));
         }
     }
 
     /// Tells selects that would send that they could now, or never will.
     pub(super) fn answer_watches(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        if home.watches.is_empty() {
-            return;
-        }
         let chan = &home.chan;
         let end = chan.ended().cloned();
-        let may_go = |watch: &Waiter| {
-            let other = |receive: &Waiter| {
-                receive.session != watch.session || receive.select != watch.select
-            };
-            end.is_some() || !chan.is_full() || chan.has_receive(other)
+        let for_all = end.is_some() || !chan.is_full();
+        // The usual case first: nobody asks, or nobody would take a value.
+        if home.watches.is_empty() || !for_all && !chan.has_receive(|_| true) {
+            return;
+        }
+        let may_go = |session: SessionId, select: u64| {
+            let is_other =
+                |receive: &Waiter| (receive.session, receive.select) != (session, select);
+            for_all || chan.has_receive(is_other)
         };
+        let may_go = |((session, _), select): &((SessionId, _), u64)| may_go(*session, *select);
         let watches = mem::take(&mut home.watches);
         let (answered, waiting) = watches.into_iter().partition::<Vec<_>, _>(may_go);
-        home.watches = waiting;
-        for Waiter { session, operation, .. } in answered {
+        home.watches = waiting.into_iter().collect();
+        for ((session, operation), _) in answered {
             self.ledger.unpark(session, channel, operation);
             let frame = match end.clone() {
                 Some(end) => Frame::Refused { operation, end },
