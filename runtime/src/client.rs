@@ -20,8 +20,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::entry::{self, EnvironmentError};
+use crate::lease::Lease;
 use crate::metrics::machine_memory;
 use crate::{task, worker};
 
@@ -321,8 +322,9 @@ impl Builder {
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
         };
-        let connection = Connection::open(&address, hello, node.clone(), bell, Arc::new(Idle))?;
-        tracing::debug!("connected to {address}, lease {:?}", connection.lease);
+        let (lease, owner) = (Lease::new(), Arc::new(Idle));
+        let speaker = Speaker { node: node.clone(), bell, lease, owner };
+        let connection = Connection::open(&address, hello, speaker)?;
         let here = Here { node: node.clone(), launch: None, executor: None };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || enter_thread(here.clone()))
@@ -394,6 +396,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     memory_bytes,
+                    at_end: |_| {},
                 };
                 match worker::serve(&settings) {
                     Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
@@ -427,6 +430,8 @@ impl Owner for Idle {
     }
 
     fn on_tick(&self) {}
+
+    fn on_over(&self, _: &str) {}
 }
 
 impl fmt::Debug for Here {
