@@ -62,12 +62,18 @@ fn a_frozen_worker_is_lost_when_its_lease_ends() {
     });
 }
 
-/// User code that blocks an executor thread does not make a worker look dead.
+/// User code that blocks every executor thread for several leases does not make a worker look dead.
 #[test]
 fn a_busy_worker_is_not_taken_for_a_dead_one() {
-    run(processes(1).lease(Duration::from_millis(300)), async {
-        assert_eq!(spawn(block_for(Duration::from_millis(1200))).await, Ok(7));
-    });
+    for threads in [1, 2] {
+        run(processes(1).threads(threads).lease(Duration::from_millis(300)), async {
+            let tasks: Vec<_> =
+                (0..threads).map(|_| spawn(block_for(Duration::from_millis(1200)))).collect();
+            for task in tasks {
+                assert_eq!(task.await, Ok(7));
+            }
+        });
+    }
 }
 
 #[task]

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A coordinator without workers; its address, its key, and what stops it.
-async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
+pub(crate) async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
     coordinator_with(Settings::default()).await
 }
 
@@ -32,7 +32,7 @@ async fn coordinator_with(settings: Settings) -> (String, Secret, oneshot::Sende
     (address, key, stop)
 }
 
-fn hello(version: u16, secret: Secret) -> Frame {
+pub(crate) fn hello(version: u16, secret: Secret) -> Frame {
     let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
     Frame::Hello {
         version,

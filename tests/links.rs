@@ -1,0 +1,239 @@
+//! What happens when links break, and when they only seem to be there: real processes, and a
+//! network that misbehaves between them.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cluster::{eventually, run};
+use crate::proxy::{Way, Weather};
+use crate::site::Site;
+use runtime::{JoinError, Receiver, RecvError, Sender, channel, spawn, task};
+use rustix::process::{Pid, Signal, kill_process};
+
+const LEASE: Duration = Duration::from_secs(20);
+/// For tests that wait for the end of one.
+const SHORT_LEASE: Duration = Duration::from_millis(800);
+
+fn is_alive(process: u32) -> bool {
+    Path::new(&format!("/proc/{process}/fd")).exists()
+}
+
+/// Says that it is there, then counts.
+#[task]
+async fn count(ready: Sender<u32>, numbers: Sender<u64>, until: u64) -> u64 {
+    ready.send(std::process::id()).await.unwrap();
+    for number in 0..until {
+        numbers.send(number).await.unwrap();
+    }
+    until
+}
+
+#[task]
+async fn pass_on(ready: Sender<u32>, from: Receiver<u64>, to: Sender<u64>) -> u64 {
+    ready.send(std::process::id()).await.unwrap();
+    let mut passed = 0;
+    while let Ok(number) = from.recv().await {
+        to.send(number).await.unwrap();
+        passed += 1;
+    }
+    passed
+}
+
+/// A stream of numbers from a worker through another to the client, over channels of these
+/// capacities, in this weather.
+fn stream(capacities: [usize; 2], numbers: u64, weather: Weather) -> u64 {
+    let site = Site::start(2, LEASE);
+    let expected: Vec<u64> = (0..numbers).collect();
+    run(site.far_client(), async {
+        let (ready_in, ready) = channel(0);
+        let (first_in, first) = channel(capacities[0]);
+        let (second_in, second) = channel(capacities[1]);
+        let passed = spawn(pass_on(ready_in.clone(), first, second_in));
+        let counted = spawn(count(ready_in, first_in, numbers));
+        ready.recv().await.unwrap();
+        ready.recv().await.unwrap();
+        site.network.set(weather);
+        let mut received = Vec::new();
+        while let Ok(number) = second.recv().await {
+            received.push(number);
+        }
+        assert_eq!(received, expected);
+        assert_eq!(second.recv().await, Err(RecvError::Closed));
+        assert_eq!((counted.await, passed.await), (Ok(numbers), Ok(numbers)));
+        let stats = runtime::stats().await.unwrap();
+        assert_eq!(stats.launches, 2, "no worker was lost on the way");
+        site.network.set(Weather::Clear);
+    });
+    site.network.links()
+}
+
+/// D2, D6: links of client and workers break all the time, and nobody sees anything of it.
+#[test]
+fn links_break_and_nothing_is_lost_or_doubled() {
+    for capacities in [[0, 16], [16, 0]] {
+        let links = stream(capacities, 500, Weather::CutWithin(6_000));
+        assert!(links > 30, "only {links} links were made");
+    }
+}
+
+#[test]
+fn a_network_that_is_late_or_slow_carries_everything() {
+    stream([0, 4], 20, Weather::Delay(Duration::from_millis(10)));
+    stream([4, 0], 200, Weather::Slow(50_000));
+}
+
+#[task]
+async fn wait_and_mark(ready: Sender<u32>, until: Receiver<u32>, mark: PathBuf) -> u32 {
+    ready.send(std::process::id()).await.unwrap();
+    let mut sum = 0;
+    while let Ok(number) = until.recv().await {
+        sum += number;
+    }
+    fs::write(mark, "done").unwrap();
+    sum
+}
+
+#[task]
+async fn mark_when_told(ready: Sender<u32>, told: PathBuf, mark: PathBuf) -> u32 {
+    ready.send(std::process::id()).await.unwrap();
+    eventually("it is told", || told.exists()).await;
+    fs::write(mark, "done").unwrap();
+    7
+}
+
+/// D2, D12: a link that is away for less than the lease holds nobody up who needs nothing of it;
+/// the others wait, and go on where they were. It is the client's link too.
+#[test]
+fn tasks_go_on_while_their_link_is_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let [told, mark, late_mark] = ["told", "mark", "late"].map(|name| folder.path().join(name));
+    let site = Site::start(2, LEASE);
+    run(site.far_client(), async {
+        let (ready_in, ready) = channel(0);
+        let (until_in, until) = channel(0);
+        let mut alone = spawn(mark_when_told(ready_in.clone(), told.clone(), mark.clone()));
+        let waiting = spawn(wait_and_mark(ready_in, until, late_mark.clone()));
+        ready.recv().await.unwrap();
+        ready.recv().await.unwrap();
+        until_in.send(3).await.unwrap();
+        site.network.set(Weather::Closed);
+        site.network.cut();
+        fs::write(&told, "go on").unwrap();
+        eventually("the task has done its work", || mark.exists()).await;
+        let mut sending = Box::pin(until_in.send(4));
+        assert!(futures::poll!(sending.as_mut()).is_pending(), "nobody can have it");
+        assert!(futures::poll!(&mut alone).is_pending(), "nobody can know");
+        let before = site.network.links();
+        eventually("a new link was tried", || site.network.links() > before + 3).await;
+        site.network.set(Weather::Clear);
+        sending.await.unwrap();
+        assert_eq!(alone.await, Ok(7));
+        assert!(!late_mark.exists());
+        drop(until_in);
+        assert_eq!(waiting.await, Ok(7));
+        assert_eq!(runtime::stats().await.unwrap().launches, 2);
+    });
+}
+
+/// D1, D13: a link that looks whole and carries nothing one way. The worker is fenced at the latest
+/// when its lease ends, everybody is told, and it ends by itself: nobody kills it here.
+#[test]
+fn a_half_open_link_is_no_link() {
+    for way in [Way::Up, Way::Down] {
+        let site = Site::start(1, SHORT_LEASE);
+        run(site.client(), async {
+            let (ready_in, ready) = channel(0);
+            let (until_in, until) = channel(0);
+            let (mark, watched) = (PathBuf::from("/dev/null"), ready_in.clone());
+            let task = spawn(wait_and_mark(ready_in, until, mark));
+            let process = ready.recv().await.unwrap();
+            drop(watched);
+            site.network.set(Weather::Swallow(way));
+            let error = task.await.unwrap_err();
+            assert!(matches!(&error, JoinError::WorkerLost(cause) if cause.contains("worker 1")));
+            assert!(matches!(ready.recv().await, Err(RecvError::Lost(_))), "{way:?}");
+            assert!(until_in.send(1).await.is_err());
+            eventually("the worker has ended", || !is_alive(process)).await;
+        });
+    }
+}
+
+/// Half-open for less than the lease: silence is noticed before, and another link heals it.
+#[test]
+fn a_link_that_falls_silent_is_replaced() {
+    let site = Site::start(1, Duration::from_secs(4));
+    run(site.client(), async {
+        let (ready_in, ready) = channel(0);
+        let (until_in, until) = channel(0);
+        let task = spawn(wait_and_mark(ready_in, until, PathBuf::from("/dev/null")));
+        ready.recv().await.unwrap();
+        let before = site.network.links();
+        site.network.set(Weather::Swallow(Way::Down));
+        let mut sending = Box::pin(until_in.send(5));
+        assert!(futures::poll!(sending.as_mut()).is_pending());
+        eventually("a new link was tried", || site.network.links() > before).await;
+        site.network.set(Weather::Clear);
+        site.network.cut();
+        sending.await.unwrap();
+        drop(until_in);
+        assert_eq!(task.await, Ok(5));
+    });
+}
+
+/// Writes a line into a file each time that it is polled, and sends its number.
+#[task]
+async fn write_lines(ready: Sender<u32>, numbers: Sender<u64>, file: PathBuf) {
+    let mut file = fs::File::create(file).unwrap();
+    ready.send(std::process::id()).await.unwrap();
+    for number in 0.. {
+        writeln!(file, "{number}").unwrap();
+        if numbers.send(number).await.is_err() {
+            // It is not told any more once it is fenced, so this is never seen.
+            writeln!(file, "the send failed").unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// D1: a worker that was stopped for longer than its lease, and goes on: it is polled no more, and
+/// what it did before the fence is all that anybody sees of it.
+#[test]
+fn a_thawed_worker_has_no_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lines");
+    let lines = || fs::read_to_string(&file).unwrap();
+    let site = Site::start(1, SHORT_LEASE);
+    run(site.client(), async {
+        let (ready_in, ready) = channel(0);
+        let (numbers_in, numbers) = channel(4096);
+        let task = spawn(write_lines(ready_in, numbers_in, file.clone()));
+        let process = ready.recv().await.unwrap();
+        for expected in 0..100 {
+            assert_eq!(numbers.recv().await, Ok(expected));
+        }
+        let pid = Pid::from_raw(process as i32).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        let error = task.await.unwrap_err();
+        assert!(matches!(&error, JoinError::WorkerLost(cause) if cause.contains("silent")));
+        let frozen = lines();
+        assert!(is_alive(process));
+        kill_process(pid, Signal::CONT).unwrap();
+        eventually("the worker has ended by itself", || !is_alive(process)).await;
+        let thawed = lines();
+        let more = thawed.strip_prefix(&frozen).expect("a file only grows").lines().count();
+        assert!(more <= 1, "it was polled again: {more} lines more");
+        assert!(!thawed.contains("failed"));
+        let mut expected = 100;
+        let end = loop {
+            match numbers.recv().await {
+                Ok(number) => assert_eq!(number, expected, "a prefix, without a hole"),
+                Err(end) => break end,
+            }
+            expected += 1;
+        };
+        assert!(matches!(end, RecvError::Lost(_)), "{end:?}");
+        assert!(expected as usize <= frozen.lines().count(), "nothing came after the fence");
+    });
+}
