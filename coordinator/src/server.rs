@@ -361,3 +361,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

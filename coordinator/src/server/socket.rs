@@ -52,7 +52,20 @@ pub(super) struct Outgoing {
     ended: oneshot::Sender<()>,
 }
 
+/// The other end of [`Outgoing`].
+pub(super) struct Waiting {
+    pub(super) batches: mpsc::UnboundedReceiver<Bytes>,
+    /// Sent when the link was replaced, dropped when it may have its last words.
+    pub(super) ended: oneshot::Receiver<()>,
+}
+
 impl Outgoing {
+    pub(super) fn new() -> (Self, Waiting) {
+        let (batches, waiting) = mpsc::unbounded_channel();
+        let (ended, session_ended) = oneshot::channel();
+        (Self { batches, ended }, Waiting { batches: waiting, ended: session_ended })
+    }
+
     pub(super) fn send(&self, batch: Bytes) {
         // A connection that is gone says so itself.
         self.batches.send(batch).ok();
@@ -118,10 +131,9 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     let accepting = accept_async_with_config(stream, Some(websocket_config()));
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
     let frame = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
-    let (batches, waiting) = mpsc::unbounded_channel();
-    let (ended, session_ended) = oneshot::channel();
+    let (out, Waiting { batches, ended }) = Outgoing::new();
     let (name, named) = oneshot::channel();
-    let opening = Box::new(Opening { frame, out: Outgoing { batches, ended }, name });
+    let opening = Box::new(Opening { frame, out, name });
     inbox.send(Input::Opening(opening)).await.map_err(|_| Unconnected::Over)?;
     let name = named.await.map_err(|_| Unconnected::Over)?;
 
@@ -129,8 +141,8 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     // Whichever ends first ends the other: a link is whole or gone.
     let leaving = tokio::select! {
         leaving = read(name, source, &inbox) => leaving,
-        cause = write(sink, waiting) => Leaving::Broke(cause),
-        cause = outlast(session_ended) => Leaving::Broke(cause),
+        cause = write(sink, batches) => Leaving::Broke(cause),
+        cause = outlast(ended) => Leaving::Broke(cause),
     };
     let Some(name) = name else { return Ok(()) };
     inbox.send(Input::Left { name, leaving }).await.map_err(|_| Unconnected::Over)
