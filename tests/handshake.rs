@@ -39,6 +39,7 @@ pub(crate) fn hello(version: u16, secret: Secret) -> Frame {
         build,
         role: Role::Client { workers_max: 1, place: Place::Auto },
         secret,
+        nonce: version.into(),
     }
 }
 
@@ -82,12 +83,24 @@ async fn the_right_key_is_welcome_and_only_it() {
     }
 }
 
+/// A node of another version cannot even be read; it is told why, in words that name both.
+#[tokio::test]
+async fn another_version_is_named() {
+    let (address, key, _stop) = coordinator().await;
+    let Message::Binary(hello) = batch(&[hello(PROTOCOL_VERSION, key)]) else { unreachable!() };
+    let mut older = hello.to_vec();
+    older[0] -= 1;
+    let turned = answers(&address, Message::Binary(older.into())).await;
+    let words = "version 2, this program 3";
+    assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains(words)));
+}
+
 #[tokio::test]
 async fn a_worker_needs_the_secret_of_its_launch() {
     let (address, key, _stop) = coordinator().await;
     let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
     let role = Role::Worker { launch: 1, threads: 1, memory_bytes: 1, process: 1 };
-    let hello = Frame::Hello { version: PROTOCOL_VERSION, build, role, secret: key };
+    let hello = Frame::Hello { version: PROTOCOL_VERSION, build, role, secret: key, nonce: 5 };
     let turned = answers(&address, batch(&[hello])).await;
     assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains("secret")));
 }
@@ -99,8 +112,11 @@ async fn rubbish_ends_its_own_link_only() {
         Message::Text("hello".into()),
         Message::Binary(vec![0; 3].into()),
         Message::Binary(vec![0xff; 4096].into()),
-        batch(&[]),
     ] {
+        let answers = answers(&address, first).await;
+        assert!(matches!(&answers[..], [Frame::Turned { reason }] if reason.contains("malformed")));
+    }
+    for first in [batch(&[]), batch(&[Frame::Heartbeat {}, Frame::Heartbeat {}])] {
         assert_eq!(answers(&address, first).await, [], "no answer to who says nothing");
     }
     let mut silent = TcpStream::connect(&address).await.unwrap();

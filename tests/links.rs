@@ -45,7 +45,13 @@ async fn pass_on(ready: Sender<u32>, from: Receiver<u64>, to: Sender<u64>) -> u6
 /// A stream of numbers from a worker through another to the client, over channels of these
 /// capacities, in this weather.
 fn stream(capacities: [usize; 2], numbers: u64, weather: Weather) -> u64 {
+    stream_from([Weather::Clear, weather], capacities, numbers)
+}
+
+/// The same, with the weather in which all of them say hello, and the weather afterwards.
+fn stream_from([first, weather]: [Weather; 2], capacities: [usize; 2], numbers: u64) -> u64 {
     let site = Site::start(2, LEASE);
+    site.network.set(first);
     let expected: Vec<u64> = (0..numbers).collect();
     run(site.far_client(), async {
         let (ready_in, ready) = channel(0);
@@ -76,6 +82,14 @@ fn links_break_and_nothing_is_lost_or_doubled() {
     for capacities in [[0, 16], [16, 0]] {
         let links = stream(capacities, 500, Weather::CutWithin(6_000));
         assert!(links > 30, "only {links} links were made");
+    }
+}
+
+/// A hello whose answer is lost is said again, and is not taken for another node's.
+#[test]
+fn links_break_from_the_first_byte_on() {
+    for _ in 0..3 {
+        stream_from([Weather::CutWithin(2_000); 2], [1, 0], 20);
     }
 }
 

@@ -131,6 +131,25 @@ async fn an_old_link_is_dropped_before_the_new_one_is_answered() {
     assert_eq!(peer.answers(1).await, [1]);
 }
 
+/// A hello whose answer was lost is said again, and the answer is the same. Later it is used up.
+#[tokio::test]
+async fn a_hello_may_be_said_again_until_something_came_of_it() {
+    let (address, key, _stop) = coordinator().await;
+    let hello = hello(PROTOCOL_VERSION, key.clone());
+    let (_lost, first) = ask(&address, &hello).await;
+    let mut peer = Peer::welcome(address, key).await;
+    let Frame::Welcome { session, secret, .. } = first else { panic!("{first}") };
+    assert_eq!((session, secret), (peer.name, peer.secret.clone()));
+    peer.inspect(1);
+    peer.flush().await;
+    assert_eq!(peer.answers(1).await, [1]);
+    let (_, turned) = ask(&peer.address, &hello).await;
+    assert!(matches!(&turned, Frame::Turned { reason } if reason.contains("used before")));
+    peer.inspect(2);
+    peer.flush().await;
+    assert_eq!(peer.answers(1).await, [2], "its link is whole");
+}
+
 /// A secret opens one link. Stolen or replayed later it opens none, and harms nobody.
 #[tokio::test]
 async fn a_secret_that_was_used_is_refused() {

@@ -96,6 +96,8 @@ frames! {
         role: Role,
         /// Must be the client's key or the one given with the launch.
         secret: Secret,
+        /// Random. The same when the node says hello again because no welcome came.
+        nonce: u64,
     }
     /// Coordinator: the node is part of the system now.
     2 Welcome {

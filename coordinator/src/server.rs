@@ -29,7 +29,7 @@ use crate::scheduler::Totals;
 use crate::{Command, Coordinator, Event, Settings};
 use backlog::Backlog;
 use link::Link;
-use socket::{Leaving, Name, Opening};
+use socket::{Leaving, Name, Opening, Outgoing};
 
 /// Batches that have been read and not handled. Beyond that nothing more is read.
 const INPUTS_WAITING_MAX: usize = 64;
@@ -164,15 +164,15 @@ impl Server {
     fn on_opening(&mut self, Opening { frame, out, name }: Opening) {
         self.next_link += 1;
         let link = self.next_link;
-        let turned = match frame {
-            Frame::Hello { version, build, role, secret } => {
-                if self.is_expected(&role, &secret) {
+        let opened = match frame {
+            Frame::Hello { version, build, role, secret, nonce } => {
+                if self.is_expected(&role, &secret, nonce) {
                     self.next_session += 1;
                     let session = SessionId(self.next_session);
                     name.send(Some(Name { session, link })).ok();
-                    let now = self.started.elapsed();
-                    let backlog = Backlog::new(now, self.queued_bytes_max, self.lease);
-                    let mut link = Link::new(secret, link, out, backlog);
+                    let backlog =
+                        Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
+                    let mut link = Link::new(secret, nonce, link, out, backlog);
                     if let Role::Worker { launch, .. } = &role {
                         self.launches.remove(launch);
                         link.launch = Some(*launch);
@@ -180,36 +180,81 @@ impl Server {
                     self.links.insert(session, link);
                     return self.handle(Event::Connected { session, version, build, role });
                 }
-                let reason = "its secret is not the one that was given out, or was used before";
-                Frame::Turned { reason: reason.to_owned() }
+                self.hello_again(&secret, nonce)
             }
             Frame::Resume { session, epoch, last, secret } => {
-                let known = self.links.get_mut(&session);
-                let opened = known.and_then(|known| Some((known.open(epoch, &secret)?, known)));
-                if let Some((next, known)) = opened {
-                    tracing::debug!("{session} goes on with link {link} after frame {last}");
-                    name.send(Some(Name { session, link })).ok();
-                    return match known.resume(link, out, last, next) {
-                        Ok(()) => {
-                            self.list(session);
-                            self.handle(Event::Heard { session });
-                        }
-                        Err(fault) => self.cut(session, fault.to_string()),
-                    };
-                }
-                // The same for both, so that nobody learns which sessions there are.
-                let reason = "the session is over, or the secret is not its own";
-                Frame::Fenced { reason: reason.to_owned() }
+                self.resume(session, epoch, last, &secret)
             }
-            _ => Frame::Turned { reason: "a hello was expected".to_owned() },
+            _ => Err(Frame::Turned { reason: "a hello was expected".to_owned() }),
         };
-        tracing::debug!("a connection is turned away: {turned}");
-        out.send(link_batch(&turned));
-        name.send(None).ok();
+        match opened {
+            Ok((session, last, answer)) => {
+                name.send(Some(Name { session, link })).ok();
+                self.relink(session, link, out, last, &answer);
+            }
+            Err(turned) => {
+                tracing::debug!("a connection is turned away: {turned}");
+                out.send(link_batch(&turned));
+                name.send(None).ok();
+            }
+        }
     }
 
-    fn is_expected(&self, role: &Role, shown: &Secret) -> bool {
+    /// A node that has had no answer to its hello says it again, on another link.
+    fn hello_again(
+        &mut self,
+        shown: &Secret,
+        nonce: u64,
+    ) -> Result<(SessionId, u64, Frame), Frame> {
+        let reason = "its secret is not the one that was given out, or was used before";
+        let turned = || Frame::Turned { reason: reason.to_owned() };
+        let mut links = self.links.iter_mut();
+        let (session, link) = links.find(|(_, link)| link.is_born_of(nonce)).ok_or_else(turned)?;
+        let epoch = link.epoch();
+        let secret = link.open(epoch, shown).ok_or_else(turned)?;
+        let (session, lease_ms) = (*session, self.lease.as_millis() as u64);
+        Ok((session, 0, Frame::Welcome { session, epoch, lease_ms, secret }))
+    }
+
+    /// A session is to go on. The answer is the same for one that is not there, so that nobody
+    /// learns which there are.
+    fn resume(
+        &mut self,
+        session: SessionId,
+        epoch: u64,
+        last: u64,
+        shown: &Secret,
+    ) -> Result<(SessionId, u64, Frame), Frame> {
+        let reason = "the session is over, or the secret is not its own";
+        let fenced = || Frame::Fenced { reason: reason.to_owned() };
+        let link = self.links.get_mut(&session).ok_or_else(fenced)?;
+        let secret = link.open(epoch, shown).ok_or_else(fenced)?;
+        Ok((session, last, Frame::Resumed { last: link.received(), secret }))
+    }
+
+    /// A node whose secret was right goes on, on a new link, after the last frame that it has.
+    fn relink(
+        &mut self,
+        session: SessionId,
+        number: u64,
+        out: Outgoing,
+        last: u64,
+        answer: &Frame,
+    ) {
+        tracing::debug!("{session} goes on with link {number} after frame {last}");
+        let Some(link) = self.links.get_mut(&session) else { return };
+        match link.relink(number, out, last, answer) {
+            Ok(()) => {
+                self.list(session);
+                self.handle(Event::Heard { session });
+            }
+            Err(fault) => self.cut(session, fault.to_string()),
+        }
+    }
+
+    fn is_expected(&self, role: &Role, shown: &Secret, nonce: u64) -> bool {
         let expected = match role {
+            Role::Client { .. } if self.links.values().any(|link| link.is_born_of(nonce)) => None,
             Role::Client { .. } => Some(&self.client_secret),
             Role::Worker { launch, .. } => self.launches.get(launch),
         };

@@ -26,7 +26,13 @@ use crate::link::{Broken, Socket, ask, shake_hands};
 
 /// How often the owner is asked whether it has something to report.
 const TICK: Duration = Duration::from_millis(250);
-/// The first pause between attempts to find a new link; each is up to twice as long as the last.
+/// After this time no further hello is said.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for one hello to be answered.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often it is said: with an address where nobody ever answers the program should end soon.
+const HELLOS_MAX: u32 = 8;
+/// The longest first pause between attempts to find a link; each may be twice as long as the last.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// The longest.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -42,13 +48,40 @@ pub(crate) struct Greeted {
     sent: Reading,
 }
 
-/// Says hello and waits for the welcome.
+/// Says hello and waits for the welcome. The first link is there; if it breaks before the answer,
+/// the same hello is said on another, and the coordinator knows it again.
 pub(crate) async fn greet(
     stream: net::TcpStream,
     host: &str,
     hello: &Frame,
 ) -> Result<Greeted, Broken> {
-    let mut socket = shake_hands(TcpStream::from_std(stream)?, host).await?;
+    let mut first = Some(stream);
+    let (begun, mut pauses, mut hellos) = (Instant::now(), Pauses::default(), 0);
+    loop {
+        let stream = first.take();
+        let greeting = async {
+            let stream = match stream {
+                Some(stream) => TcpStream::from_std(stream)?,
+                None => TcpStream::connect(host).await?,
+            };
+            say_hello(stream, host, hello).await
+        };
+        let cause = match timeout(HELLO_TIMEOUT, greeting).await {
+            Ok(Err(Broken::Link(cause))) => cause,
+            Ok(answer) => return answer,
+            Err(_) => format!("no welcome within {HELLO_TIMEOUT:?}"),
+        };
+        hellos += 1;
+        if hellos == HELLOS_MAX || begun.elapsed() > CONNECT_TIMEOUT {
+            return Err(Broken::Link(cause));
+        }
+        tracing::debug!("hello again: {cause}");
+        pauses.wait().await;
+    }
+}
+
+async fn say_hello(stream: TcpStream, host: &str, hello: &Frame) -> Result<Greeted, Broken> {
+    let mut socket = shake_hands(stream, host).await?;
     let sent = Reading::now();
     match ask(&mut socket, hello).await? {
         Frame::Welcome { session: name, epoch, lease_ms, secret } => {
@@ -57,6 +90,26 @@ pub(crate) async fn greet(
         }
         Frame::Turned { reason } => Err(Broken::Over(reason)),
         _ => Err(Broken::Over("it answers with something else than a welcome".to_owned())),
+    }
+}
+
+/// Between attempts to find a link: random and growing, so that the nodes of a coordinator that was
+/// away do not all come at once.
+struct Pauses {
+    longest: Duration,
+}
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self { longest: PAUSE_MIN }
+    }
+}
+
+impl Pauses {
+    async fn wait(&mut self) {
+        let random = f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX);
+        sleep(self.longest.mul_f64(random)).await;
+        self.longest = (self.longest * 2).min(PAUSE_MAX);
     }
 }
 
@@ -282,7 +335,7 @@ impl<'a> Carrier<'a> {
     /// Tries to go on with a new link until there is one, or the session is over.
     async fn rejoin(&self) -> Result<Socket, String> {
         let patience = (self.term / 4).max(PAUSE_MIN);
-        let mut pause_max = PAUSE_MIN;
+        let mut pauses = Pauses::default();
         loop {
             let broken = match timeout(patience, self.resume()).await {
                 Ok(Ok(socket)) => return Ok(socket),
@@ -291,10 +344,7 @@ impl<'a> Carrier<'a> {
                 Err(_) => format!("no answer for {patience:?}"),
             };
             tracing::debug!("{} is adrift still: {broken}", self.name);
-            // Random, so that the nodes of a coordinator that was away do not all come at once.
-            let random = RandomState::new().hash_one(self.name) as u32;
-            sleep(pause_max.mul_f64(f64::from(random) / f64::from(u32::MAX))).await;
-            pause_max = (pause_max * 2).min(PAUSE_MAX);
+            pauses.wait().await;
         }
     }
 

@@ -24,7 +24,7 @@ use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::entry::{self, EnvironmentError};
 use crate::lease::Lease;
 use crate::metrics::machine_memory;
-use crate::{task, worker};
+use crate::{link, task, worker};
 
 thread_local! {
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
@@ -321,6 +321,7 @@ impl Builder {
             build: task::build(),
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
+            nonce: link::nonce(),
         };
         let (lease, owner) = (Lease::new(), Arc::new(Idle));
         let speaker = Speaker { node: node.clone(), bell, lease, owner };

@@ -10,19 +10,14 @@ use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use channels::node::Node;
 use channels::wire::Frame;
 use tokio::sync::{Notify, oneshot};
-use tokio::time::timeout;
 
 use crate::carrier::{self, Carrier};
 use crate::lease::Lease;
 use crate::link::Broken;
-
-/// Time to connect and be welcomed.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a connection tells its owner. Called on the connection's thread: must not block.
 pub(crate) trait Owner: Send + Sync + 'static {
@@ -106,11 +101,7 @@ impl Connection {
         let (tell_over, over) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let life = move || async move {
-            let greeting = timeout(CONNECT_TIMEOUT, carrier::greet(stream, &host, &hello));
-            let greeted = greeting.await.unwrap_or_else(|_| {
-                Err(Broken::Link(format!("no welcome within {CONNECT_TIMEOUT:?}")))
-            });
-            let cause = match greeted {
+            let cause = match carrier::greet(stream, &host, &hello).await {
                 Ok(greeted) => {
                     welcome.send(Ok(())).ok();
                     let cause = tokio::select! {

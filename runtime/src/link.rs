@@ -2,7 +2,7 @@
 
 use std::io;
 
-use channels::wire::{Envelope, Frame, link_batch, read_batch};
+use channels::wire::{Envelope, Frame, Secret, link_batch, read_batch};
 use coordinator::server::websocket_config;
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -32,6 +32,11 @@ impl From<tungstenite::Error> for Broken {
     fn from(error: tungstenite::Error) -> Self {
         Self::Link(format!("the connection broke: {error}"))
     }
+}
+
+/// For one hello, however often it is said.
+pub(crate) fn nonce() -> u64 {
+    Secret::random().0.into_iter().fold(0, |nonce, byte| (nonce << 8) ^ u64::from(byte))
 }
 
 /// Makes a socket of a stream.

@@ -22,12 +22,12 @@ use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::client;
 use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
+use crate::{client, link};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
 const BLOCKING_THREADS_MAX: usize = 16_384;
@@ -74,6 +74,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
             process: std::process::id(),
         },
         secret: settings.secret.clone(),
+        nonce: link::nonce(),
     };
     let speaker = Speaker { node, bell, lease, owner: worker };
     let mut connection = Connection::open(&settings.coordinator, hello, speaker)?;

@@ -144,8 +144,13 @@ mod tests {
         let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
         let options = SpawnOptions { retries: 1, timeout_ms };
         let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
-        let hello =
-            |role| Frame::Hello { version: 1, build: build.clone(), role, secret: secret.clone() };
+        let hello = |role| Frame::Hello {
+            version: 1,
+            build: build.clone(),
+            role,
+            secret: secret.clone(),
+            nonce: 9,
+        };
         vec![
             hello(worker),
             hello(client),

@@ -19,6 +19,8 @@ pub(super) struct Link {
     socket: Option<Socket>,
     batch: Option<BatchWriter>,
     backlog: Backlog,
+    /// Of its hello.
+    nonce: u64,
     /// Whether it is on the list of those with something to send.
     pub(super) is_listed: bool,
     /// Which launch its worker answers.
@@ -34,13 +36,20 @@ struct Socket {
 
 impl Link {
     /// A session that has shown a secret on a link.
-    pub(super) fn new(shown: Secret, number: u64, out: Outgoing, backlog: Backlog) -> Self {
+    pub(super) fn new(
+        shown: Secret,
+        nonce: u64,
+        number: u64,
+        out: Outgoing,
+        backlog: Backlog,
+    ) -> Self {
         Self {
             session: Session::new(0),
             keys: Keys::new(shown),
             socket: Some(Socket { number, out }),
             batch: None,
             backlog,
+            nonce,
             is_listed: false,
             launch: None,
             dead: None,
@@ -61,19 +70,31 @@ impl Link {
         (epoch == self.session.epoch()).then(|| self.keys.open(shown, Secret::random))?
     }
 
-    /// A node whose secret was right goes on, on a new link, after the last frame that it has.
-    pub(super) fn resume(
+    /// The old link is dropped before the new one is answered.
+    pub(super) fn relink(
         &mut self,
         number: u64,
         out: Outgoing,
         last: u64,
-        secret: Secret,
+        answer: &Frame,
     ) -> Result<(), Fault> {
         self.detach();
         self.session.link(last)?;
         self.socket = Some(Socket { number, out });
-        self.say(&Frame::Resumed { last: self.session.received(), secret });
+        self.say(answer);
         Ok(())
+    }
+
+    pub(super) fn is_born_of(&self, nonce: u64) -> bool {
+        self.nonce == nonce
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.session.epoch()
+    }
+
+    pub(super) fn received(&self) -> u64 {
+        self.session.received()
     }
 
     /// Whether this link is the session's own.

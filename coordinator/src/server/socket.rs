@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channels::id::SessionId;
-use channels::wire::{Envelope, Frame, read_batch};
+use channels::wire::{Envelope, Frame, link_batch, read_batch};
 use futures::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -130,7 +130,18 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     stream.set_nodelay(true)?;
     let accepting = accept_async_with_config(stream, Some(websocket_config()));
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
-    let frame = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
+    let frame = match timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await? {
+        Err(Unconnected::Malformed(error)) => {
+            // Of another version, perhaps: it will not understand this, but see which one it is.
+            let turned = link_batch(&Frame::Turned { reason: error.to_string() });
+            timeout(HELLO_TIMEOUT, socket.send(Message::Binary(turned)))
+                .await?
+                .map_err(Box::new)?;
+            timeout(HELLO_TIMEOUT, socket.close(None)).await?.map_err(Box::new)?;
+            return Err(error.into());
+        }
+        frame => frame?,
+    };
     let (out, Waiting { batches, ended }) = Outgoing::new();
     let (name, named) = oneshot::channel();
     let opening = Box::new(Opening { frame, out, name });

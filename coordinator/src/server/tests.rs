@@ -46,7 +46,8 @@ impl Server {
 
     fn hello(&mut self, role: Role, secret: Secret) -> (Name, Waiting, Session, Secret) {
         let version = PROTOCOL_VERSION;
-        let (name, mut waiting) = self.open(Frame::Hello { version, build: build(), role, secret });
+        let hello = Frame::Hello { version, build: build(), role, secret, nonce: 5 };
+        let (name, mut waiting) = self.open(hello);
         match heard(&mut waiting).into_iter().next() {
             Some(Frame::Welcome { epoch, secret, .. }) => {
                 (name.unwrap(), waiting, Session::new(epoch), secret)
