@@ -51,7 +51,7 @@ fn stream(capacities: [usize; 2], numbers: u64, weather: Weather) -> u64 {
 /// The same, with the weather in which all of them say hello, and the weather afterwards.
 fn stream_from([first, weather]: [Weather; 2], capacities: [usize; 2], numbers: u64) -> u64 {
     let site = Site::start(2, LEASE);
-    site.network.set(first);
+    site.set(first);
     let expected: Vec<u64> = (0..numbers).collect();
     run(site.far_client(), async {
         let (ready_in, ready) = channel(0);
@@ -61,7 +61,7 @@ fn stream_from([first, weather]: [Weather; 2], capacities: [usize; 2], numbers: 
         let counted = spawn(count(ready_in, first_in, numbers));
         ready.recv().await.unwrap();
         ready.recv().await.unwrap();
-        site.network.set(weather);
+        site.set(weather);
         let mut received = Vec::new();
         while let Ok(number) = second.recv().await {
             received.push(number);
@@ -71,9 +71,9 @@ fn stream_from([first, weather]: [Weather; 2], capacities: [usize; 2], numbers: 
         assert_eq!((counted.await, passed.await), (Ok(numbers), Ok(numbers)));
         let stats = runtime::stats().await.unwrap();
         assert_eq!(stats.launches, 2, "no worker was lost on the way");
-        site.network.set(Weather::Clear);
+        site.set(Weather::Clear);
     });
-    site.network.links()
+    site.network.links() + site.client_network.links()
 }
 
 /// D2, D6: links of client and workers break all the time, and nobody sees anything of it.
@@ -133,8 +133,8 @@ fn tasks_go_on_while_their_link_is_away() {
         ready.recv().await.unwrap();
         ready.recv().await.unwrap();
         until_in.send(3).await.unwrap();
-        site.network.set(Weather::Closed);
-        site.network.cut();
+        site.set(Weather::Closed);
+        site.cut();
         fs::write(&told, "go on").unwrap();
         eventually("the task has done its work", || mark.exists()).await;
         let mut sending = Box::pin(until_in.send(4));
@@ -142,13 +142,32 @@ fn tasks_go_on_while_their_link_is_away() {
         assert!(futures::poll!(&mut alone).is_pending(), "nobody can know");
         let before = site.network.links();
         eventually("a new link was tried", || site.network.links() > before + 3).await;
-        site.network.set(Weather::Clear);
+        site.set(Weather::Clear);
         sending.await.unwrap();
         assert_eq!(alone.await, Ok(7));
         assert!(!late_mark.exists());
         drop(until_in);
         assert_eq!(waiting.await, Ok(7));
         assert_eq!(runtime::stats().await.unwrap().launches, 2);
+    });
+}
+
+/// D12: a client that is away for longer than the lease is taken for gone, as if `main` had
+/// returned: its tasks end, and its own operations are lost.
+#[test]
+fn tasks_of_a_client_that_stays_away_are_cancelled() {
+    let site = Site::start(1, SHORT_LEASE);
+    run(site.far_client(), async {
+        let (ready_in, ready) = channel(0);
+        let (until_in, until) = channel(0);
+        let task = spawn(wait_and_mark(ready_in, until, PathBuf::from("/dev/null")));
+        let process = ready.recv().await.unwrap();
+        assert!(is_alive(process));
+        site.client_network.set(Weather::Closed);
+        site.client_network.cut();
+        assert!(until_in.send(1).await.is_err());
+        assert!(matches!(task.await, Err(JoinError::CoordinatorLost(_))));
+        eventually("its worker has ended", || !is_alive(process)).await;
     });
 }
 

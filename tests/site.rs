@@ -13,12 +13,14 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::cluster::program;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Weather};
 
 /// A coordinator on a thread of its own, and the network before it. Ends with the test.
 pub(crate) struct Site {
-    /// Between the workers and the coordinator; a client may go through it too.
+    /// Between the workers and the coordinator.
     pub(crate) network: Proxy,
+    /// Between the coordinator and a client that is far.
+    pub(crate) client_network: Proxy,
     workers: usize,
     server: SocketAddr,
     key: Secret,
@@ -32,7 +34,7 @@ impl Site {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback works");
         listener.set_nonblocking(true).expect("a socket can be set");
         let server = listener.local_addr().expect("it is bound");
-        let network = Proxy::before(server);
+        let [network, client_network] = [Proxy::before(server), Proxy::before(server)];
         let key = Secret::random();
         let policy = Policy { workers_max: workers, threads: 2, ..Policy::default() };
         let settings = Settings { policy, lease, ..Settings::default() };
@@ -46,7 +48,15 @@ impl Site {
                 serve(listener, config, Box::new(far), stopped).await.expect("it is bound");
             });
         });
-        Self { network, workers, server, key, stop: Some(stop), thread: Some(thread) }
+        Self {
+            network,
+            client_network,
+            workers,
+            server,
+            key,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
     }
 
     /// A client with a whole link; each of its tasks goes to a worker of its own, as far as they
@@ -56,9 +66,21 @@ impl Site {
         builder.coordinator(address(self.server), self.key.clone())
     }
 
-    /// A client whose link goes through the network too.
+    /// A client whose link goes through a network of its own.
     pub(crate) fn far_client(&self) -> Builder {
-        self.client().coordinator(address(self.network.address()), self.key.clone())
+        self.client().coordinator(address(self.client_network.address()), self.key.clone())
+    }
+
+    /// Changes the weather everywhere.
+    pub(crate) fn set(&self, weather: Weather) {
+        self.network.set(weather);
+        self.client_network.set(weather);
+    }
+
+    /// Cuts all links.
+    pub(crate) fn cut(&self) {
+        self.network.cut();
+        self.client_network.cut();
     }
 }
 

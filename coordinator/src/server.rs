@@ -180,10 +180,15 @@ impl Server {
                     self.links.insert(session, link);
                     return self.handle(Event::Connected { session, version, build, role });
                 }
-                self.hello_again(&secret, nonce)
+                let reason = "its secret is not the one that was given out, or was used before";
+                let turned = || Frame::Turned { reason: reason.to_owned() };
+                self.hello_again(&secret, nonce).ok_or_else(turned)
             }
             Frame::Resume { session, epoch, last, secret } => {
-                self.resume(session, epoch, last, &secret)
+                // One answer for all, so that nobody learns which sessions there are.
+                let reason = "the session is over, or the secret is not its own";
+                let fenced = || Frame::Fenced { reason: reason.to_owned() };
+                self.resume(session, epoch, last, &secret).ok_or_else(fenced)
             }
             _ => Err(Frame::Turned { reason: "a hello was expected".to_owned() }),
         };
@@ -201,35 +206,26 @@ impl Server {
     }
 
     /// A node that has had no answer to its hello says it again, on another link.
-    fn hello_again(
-        &mut self,
-        shown: &Secret,
-        nonce: u64,
-    ) -> Result<(SessionId, u64, Frame), Frame> {
-        let reason = "its secret is not the one that was given out, or was used before";
-        let turned = || Frame::Turned { reason: reason.to_owned() };
+    fn hello_again(&mut self, shown: &Secret, nonce: u64) -> Option<(SessionId, u64, Frame)> {
         let mut links = self.links.iter_mut();
-        let (session, link) = links.find(|(_, link)| link.is_born_of(nonce)).ok_or_else(turned)?;
+        let (session, link) = links.find(|(_, link)| link.is_born_of(nonce))?;
         let epoch = link.epoch();
-        let secret = link.open(epoch, shown).ok_or_else(turned)?;
+        let secret = link.open(epoch, shown)?;
         let (session, lease_ms) = (*session, self.lease.as_millis() as u64);
-        Ok((session, 0, Frame::Welcome { session, epoch, lease_ms, secret }))
+        Some((session, 0, Frame::Welcome { session, epoch, lease_ms, secret }))
     }
 
-    /// A session is to go on. The answer is the same for one that is not there, so that nobody
-    /// learns which there are.
+    /// A session is to go on.
     fn resume(
         &mut self,
         session: SessionId,
         epoch: u64,
         last: u64,
         shown: &Secret,
-    ) -> Result<(SessionId, u64, Frame), Frame> {
-        let reason = "the session is over, or the secret is not its own";
-        let fenced = || Frame::Fenced { reason: reason.to_owned() };
-        let link = self.links.get_mut(&session).ok_or_else(fenced)?;
-        let secret = link.open(epoch, shown).ok_or_else(fenced)?;
-        Ok((session, last, Frame::Resumed { last: link.received(), secret }))
+    ) -> Option<(SessionId, u64, Frame)> {
+        let link = self.links.get_mut(&session)?;
+        let secret = link.open(epoch, shown)?;
+        Some((session, last, Frame::Resumed { last: link.received(), secret }))
     }
 
     /// A node whose secret was right goes on, on a new link, after the last frame that it has.
