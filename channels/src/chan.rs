@@ -360,6 +360,11 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Gives a receive up: its place in line, or the value that it was offered, which returns to
     /// its old place. A value comes out only if its sender is dead, so that nobody may have it.
     pub fn decline(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
+        if W::TAKES && self.receives.leave(receive).is_some() && self.aside.is_none() {
+            // Most: it waited, and nobody waited for it to go.
+            self.rest_bare();
+            return None;
+        }
         let dropped = match self.offers.leave(receive) {
             None => {
                 self.receives.leave(receive);
@@ -374,7 +379,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes a waiting send back. None if its value is on its way to a receiver, or gone.
     pub fn cancel_send(&mut self, send: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let Some((message, _)) = self.sends.leave(send) else { return self.take_refused(send) };
-        self.match_up(effect);
+        if !W::TAKES || self.aside.is_some() {
+            self.match_up(effect);
+        }
+        self.rest_bare();
         Some(message)
     }
 
