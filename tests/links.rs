@@ -15,7 +15,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 const LEASE: Duration = Duration::from_secs(20);
 /// For tests that wait for the end of one.
-const SHORT_LEASE: Duration = Duration::from_millis(800);
+const SHORT_LEASE: Duration = Duration::from_millis(1500);
 
 fn is_alive(process: u32) -> bool {
     Path::new(&format!("/proc/{process}/fd")).exists()

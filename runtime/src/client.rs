@@ -323,7 +323,7 @@ impl Builder {
             secret: key,
             nonce: link::nonce(),
         };
-        let (lease, owner) = (Lease::new(), Arc::new(Idle));
+        let (lease, owner) = (Lease::of_client(), Arc::new(Idle));
         let speaker = Speaker { node: node.clone(), bell, lease, owner };
         let connection = Connection::open(&address, hello, speaker)?;
         let here = Here { node: node.clone(), launch: None, executor: None };

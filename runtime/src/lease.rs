@@ -5,6 +5,9 @@
 //! The coordinator heard it no earlier, so the node's lease runs out first, by a margin for clocks
 //! that run at different speeds.
 //!
+//! A client runs no tasks for others, so it may hold out for longer: whether it was fenced, the
+//! coordinator tells it as soon as a link is there again.
+//!
 //! States: *not begun* (no coordinator has spoken) -> *running* -> *over*, for good. A node whose
 //! lease is over ends: it sends nothing, and polls no task of the user's.
 //!
@@ -43,9 +46,14 @@ fn nanoseconds(clock: ClockId) -> u64 {
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 
+/// How many leases long a client tries to reach its coordinator.
+const PATIENCE: u32 = 2;
+
 /// One node's lease.
 #[derive(Debug)]
 pub(crate) struct Lease {
+    /// How long it lasts here, of what the coordinator grants.
+    share: fn(Duration) -> Duration,
     /// When it ends, by each clock.
     ends: [AtomicU64; 3],
     /// How long it is, in nanoseconds.
@@ -56,17 +64,26 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    /// Not begun: it does not end.
-    pub(crate) fn new() -> Arc<Self> {
+    /// A worker's. Not begun: it does not end.
+    pub(crate) fn of_worker() -> Arc<Self> {
+        Self::new(|lease| lease - lease / MARGIN)
+    }
+
+    /// A client's. Not begun: it does not end.
+    pub(crate) fn of_client() -> Arc<Self> {
+        Self::new(|lease| lease * PATIENCE)
+    }
+
+    fn new(share: fn(Duration) -> Duration) -> Arc<Self> {
         let never = || AtomicU64::new(u64::MAX);
         let ends = [never(), never(), never()];
         let (term, looked, over) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Arc::new(Self { ends, term, looked, over })
+        Arc::new(Self { share, ends, term, looked, over })
     }
 
     /// The coordinator has granted it, to what was sent at that time.
     pub(crate) fn begin(&self, lease: Duration, sent: Reading) {
-        self.term.store((lease - lease / MARGIN).as_nanos() as u64, Relaxed);
+        self.term.store((self.share)(lease).as_nanos() as u64, Relaxed);
         self.renew(sent);
     }
 
@@ -139,7 +156,7 @@ mod tests {
 
     /// A lease of eight seconds, granted when each clock said a hundred.
     fn lease() -> Arc<Lease> {
-        let lease = Lease::new();
+        let lease = Lease::of_worker();
         lease.begin(Duration::from_secs(8), Reading([100 * SECOND; 3]));
         lease
     }
@@ -164,7 +181,7 @@ mod tests {
         assert!(lease.look(Reading([112 * SECOND; 3])));
         lease.renew(Reading::now());
         assert!(lease.is_over());
-        assert!(!Lease::new().is_over(), "one that has not begun does not end");
+        assert!(!Lease::of_worker().is_over(), "one that has not begun does not end");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         address: settings.coordinator.clone(),
         cause: error.to_string(),
     })?;
-    let lease = Lease::new();
+    let lease = Lease::of_worker();
     let worker = Arc::new_cyclic(|this| Worker {
         this: this.clone(),
         node: node.clone(),
