@@ -18,7 +18,7 @@ pub struct Places(u64);
 impl Places {
     /// A place behind all that were given out.
     #[inline]
-    pub fn next(&mut self) -> Place {
+    pub fn allot(&mut self) -> Place {
         self.0 += 1;
         Place(self.0)
     }
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     fn join<T>(line: &mut Line<T>, places: &mut Places, item: T) -> Place {
-        let place = places.next();
+        let place = places.allot();
         line.push(place, item);
         place
     }

@@ -131,7 +131,7 @@ impl Future for GroupWaiting {
             }
             None if state.count == 0 => return Poll::Ready(()),
             None => {
-                let place = state.places.next();
+                let place = state.places.allot();
                 state.waiting.push(place, context.waker().clone());
                 this.parked = Some((place, state.zeros));
             }

@@ -168,7 +168,7 @@ impl Scheduler {
             return Err(violation);
         }
         let id = spawn.task;
-        let (place, arguments) = (self.places.next(), Some(arguments));
+        let (place, arguments) = (self.places.allot(), Some(arguments));
         self.pool.push(place, id);
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
         self.tasks.insert(id, task);
