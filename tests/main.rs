@@ -6,6 +6,7 @@ mod coordinator;
 mod examples;
 mod failure;
 mod handshake;
+mod histories;
 mod macros;
 mod message;
 mod migration;
