@@ -25,7 +25,10 @@
 //! - Once the channel has ended no send waits but those whose value is on offer, and no receive
 //!   waits unless a value is on offer that might yet come back.
 //! - `quiet` says that nobody waits and nothing is aside: then a send or receive touches `buffer`
-//!   alone.
+//!   alone. It may say less than is true, and does where there is no buffer.
+//! - [`Chan::put`], [`Chan::pick`], [`Chan::give`], [`Chan::take`] and [`Chan::fetch`] are short
+//!   ways of [`Chan::try_send`], [`Chan::receive`] and [`Chan::accept`]. They move a value once,
+//!   from where it is to where it goes: nothing that might touch either is done in between.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -169,8 +172,8 @@ impl<M, W: Waiter> Chan<M, W> {
     #[inline]
     pub fn put(&mut self, message: &mut Option<M>) -> bool {
         let done = self.quiet && self.buffer.len() < self.capacity;
-        if done && let Some(message) = message.take() {
-            self.append(message);
+        if done {
+            self.append_with(|| owned(message));
         }
         done
     }
@@ -181,6 +184,49 @@ impl<M, W: Waiter> Chan<M, W> {
         if self.quiet { self.buffer.pop_front() } else { None }
     }
 
+    /// Lays a value ready for a receive that waits, past the buffer: what most sends do, in a
+    /// process, that find the channel not quiet. Whom to tell comes out.
+    #[inline]
+    pub fn give(&mut self, message: &mut Option<M>, told: &mut Option<W>) -> bool {
+        if !W::TAKES || self.aside.is_some() {
+            return false;
+        }
+        let Some((place, waiter)) = self.next_receive() else { return false };
+        self.lay_ready(place, &waiter, message);
+        told.get_or_insert(waiter);
+        true
+    }
+
+    /// Takes the next value out of a channel that is not quiet: what most receives do, in a
+    /// process, that find a send waiting. Whom to tell comes out beside it.
+    #[inline]
+    pub fn take(&mut self, told: &mut Option<W>) -> Option<M> {
+        if !W::TAKES || self.aside.is_some() {
+            return None;
+        }
+        let Some((place, (_, waiter))) = self.sends.front() else {
+            return self.buffer.pop_front();
+        };
+        if !waiter.claim() {
+            return None;
+        }
+        if self.capacity == 0 {
+            return self.sends.leave_as(place, |(message, waiter)| {
+                told.get_or_insert(waiter);
+                message
+            });
+        }
+        let next = self.buffer.pop_front();
+        self.ended_sends += 1;
+        self.buffer.reserve(1);
+        self.sends.leave_as(place, |(message, waiter)| {
+            told.get_or_insert(waiter);
+            self.buffer.push_back(message);
+        });
+        self.rest_bare();
+        next
+    }
+
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
     pub fn send(
         &mut self,
@@ -188,51 +234,72 @@ impl<M, W: Waiter> Chan<M, W> {
         waiter: impl FnOnce() -> W,
         effect: &mut impl FnMut(Effect<W>),
     ) -> Sent<M> {
-        match self.try_send(message, effect) {
+        let mut message = Some(message);
+        match self.try_send(&mut message, effect) {
             Tried::Done => Sent::Done,
-            Tried::Refused(message) => Sent::Refused(message),
-            Tried::Full(message) => {
-                let place = self.wait_send(message, waiter());
+            Tried::Refused => Sent::Refused(owned(&mut message)),
+            Tried::Full => {
+                let place = self.wait_send(&mut message, waiter());
                 self.match_up(effect);
                 Sent::Parked(place)
             }
         }
     }
 
-    /// Sends a value unless it would have to wait (C36).
-    pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
+    /// Sends a value unless it would have to wait (C36): then it stays where it is.
+    #[inline]
+    pub fn try_send(
+        &mut self,
+        message: &mut Option<M>,
+        effect: &mut impl FnMut(Effect<W>),
+    ) -> Tried {
         if self.ended().is_some() {
-            return Tried::Refused(message);
+            return Tried::Refused;
         }
         if W::TAKES
             && let Some((place, waiter)) = self.next_receive()
         {
-            // Found a waiting receiver: the value goes to it, past the buffer.
-            let age = self.ended_sends;
-            self.ended_sends += 1;
-            self.hand(place, waiter, message, Source::Ended(age), effect);
-            self.rest();
+            self.lay_ready(place, &waiter, message);
+            effect(Effect { waiter, place, turn: Turn::Offered });
             return Tried::Done;
         }
         if self.is_full() {
-            return Tried::Full(message);
+            return Tried::Full;
         }
-        self.restore_sent(message, effect);
+        if let Some(message) = message.take() {
+            self.restore_sent(message, effect);
+        }
         Tried::Done
+    }
+
+    #[inline]
+    fn lay_ready(&mut self, place: Place, waiter: &W, message: &mut Option<M>) {
+        let source = Source::Ended(self.ended_sends);
+        self.ended_sends += 1;
+        let receive = waiter.keep();
+        let offer = || Offer { message: owned(message), source, receive };
+        self.offers.restore_with(place, offer);
+        self.rest_bare();
     }
 
     /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
     /// nothing can come of it at once.
     #[inline]
-    pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
+    pub fn wait_send(&mut self, message: &mut Option<M>, waiter: W) -> Place {
         self.quiet = false;
-        self.sends.push((message, waiter))
+        self.sends.push_with(|| (owned(message), waiter))
     }
 
     /// Puts a value into the buffer whose send returned before the channel came to this home.
     pub fn restore_sent(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) {
         self.append(message);
         self.match_up(effect);
+    }
+
+    /// Whether there is nothing to receive and nothing aside.
+    #[inline]
+    pub fn is_bare(&self) -> bool {
+        self.buffer.is_empty() && self.sends.is_empty() && self.aside.is_none()
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
@@ -264,6 +331,16 @@ impl<M, W: Waiter> Chan<M, W> {
         self.receives.push(waiter)
     }
 
+    /// Takes the value that lies ready for a receive, if nothing is aside: what most receives do,
+    /// in a process, once they are woken.
+    #[inline]
+    pub fn fetch(&mut self, receive: Place) -> Option<M> {
+        if !W::TAKES || self.aside.is_some() {
+            return None;
+        }
+        self.offers.leave_as(receive, |offer| offer.message)
+    }
+
     /// Takes the value that was offered to a receive.
     #[inline]
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
@@ -283,6 +360,11 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Gives a receive up: its place in line, or the value that it was offered, which returns to
     /// its old place. A value comes out only if its sender is dead, so that nobody may have it.
     pub fn decline(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
+        if W::TAKES && self.receives.leave(receive).is_some() && self.aside.is_none() {
+            // Most: it waited, and nobody waited for it to go.
+            self.rest_bare();
+            return None;
+        }
         let dropped = match self.offers.leave(receive) {
             None => {
                 self.receives.leave(receive);
@@ -297,7 +379,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes a waiting send back. None if its value is on its way to a receiver, or gone.
     pub fn cancel_send(&mut self, send: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let Some((message, _)) = self.sends.leave(send) else { return self.take_refused(send) };
-        self.match_up(effect);
+        if !W::TAKES || self.aside.is_some() {
+            self.match_up(effect);
+        }
+        self.rest_bare();
         Some(message)
     }
 
@@ -373,6 +458,12 @@ impl<M, W: Waiter> Chan<M, W> {
         self.rest();
         values
     }
+}
+
+/// The value of a send that has not happened.
+#[inline]
+fn owned<M>(message: &mut Option<M>) -> M {
+    message.take().expect("a send that has not happened keeps its value")
 }
 
 impl<M, W> Aside<M, W> {

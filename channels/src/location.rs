@@ -28,7 +28,7 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
-use crate::waking::Waking;
+use crate::waking::{Told, Waking};
 use crate::wire::{End, Frame, Parcel, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
@@ -129,6 +129,12 @@ impl<T> Shared<T> {
     #[inline]
     pub(crate) fn wake(&self, wakes: Wakes) {
         self.waking.wake(wakes);
+    }
+
+    /// One who can go on, to be woken when the lock is released.
+    #[inline]
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told { waking: &self.waking, waiter: None }
     }
 
     /// The lock, for an operation that was woken.

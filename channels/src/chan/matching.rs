@@ -55,9 +55,15 @@ impl<M, W: Waiter> Chan<M, W> {
             if waiter.claim() {
                 return Some((message, Source::Waits(place, waiter)));
             }
-            self.aside().refused.insert(place, message);
+            self.pass_over(place, message);
         }
         None
+    }
+
+    /// Keeps the value of a case whose select has chosen another, until its sender fetches it.
+    #[cold]
+    pub(super) fn pass_over(&mut self, place: Place, message: M) {
+        self.aside().refused.insert(place, message);
     }
 
     /// The receive that has waited longest and still may.
@@ -98,7 +104,8 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Sends that wait return as far as there is room: first those whose value is on offer, for
     /// they have waited longest.
-    fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
+    #[inline]
+    pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
         while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
@@ -118,7 +125,7 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.append(message);
                 effect(Effect { waiter, place, turn: Turn::Sent });
             } else {
-                self.aside().refused.insert(place, message);
+                self.pass_over(place, message);
             }
         }
     }
@@ -155,7 +162,7 @@ impl<M, W: Waiter> Chan<M, W> {
         waiter: W,
         effect: &mut impl FnMut(Effect<W>),
     ) {
-        self.aside().refused.insert(place, message);
+        self.pass_over(place, message);
         if waiter.claim() {
             effect(Effect { waiter, place, turn: Turn::Refused });
         }
@@ -164,8 +171,15 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Puts a value into the buffer whose send ends with that.
     #[inline]
     pub(super) fn append(&mut self, message: M) {
+        self.append_with(|| message);
+    }
+
+    /// The same with a value that is moved there once there is room.
+    #[inline]
+    pub(super) fn append_with(&mut self, message: impl FnOnce() -> M) {
         self.ended_sends += 1;
-        self.buffer.push_back(message);
+        self.buffer.reserve(1);
+        self.buffer.push_back(message());
     }
 
     pub(super) fn aside(&mut self) -> &mut Aside<M, W> {
@@ -179,6 +193,12 @@ impl<M, W: Waiter> Chan<M, W> {
         if self.aside.as_deref().is_some_and(Aside::is_bare) {
             self.aside = None;
         }
+        self.rest_bare();
+    }
+
+    /// The same where nothing is aside, or it is not known whether it must stay.
+    #[inline]
+    pub(super) fn rest_bare(&mut self) {
         self.quiet = self.receives.is_empty()
             && self.sends.is_empty()
             && self.aside.is_none()

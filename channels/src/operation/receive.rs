@@ -39,12 +39,22 @@ impl ReceiveOperation {
     ) -> Poll<Outcome<T>> {
         match self {
             Self::New => {
+                let mut told = shared.told();
                 let mut core = shared.lock();
-                if let Location::Local(chan) = &mut core.location
-                    && let Some(value) = chan.pick()
-                {
+                if let Location::Local(chan) = &mut core.location {
+                    if chan.is_bare() {
+                        *self = Self::Parked(chan.wait_receive(Waiting::Task(waker.clone())));
+                        waiting::note();
+                        return Poll::Pending;
+                    }
+                    // The value is moved once: nothing is done between taking and returning it.
                     *self = Self::Done;
-                    return Poll::Ready(Ok(value));
+                    if let Some(value) = chan.pick() {
+                        return Poll::Ready(Ok(value));
+                    }
+                    if let Some(value) = chan.take(&mut told.waiter) {
+                        return Poll::Ready(Ok(value));
+                    }
                 }
                 self.start(shared, core, waker)
             }
@@ -85,6 +95,9 @@ impl ReceiveOperation {
         wakes: &mut Wakes,
     ) -> Option<Outcome<T>> {
         let Location::Local(chan) = &mut core.location else { return None };
+        if chan.is_bare() {
+            return None;
+        }
         if let Some(value) = chan.pick() {
             *self = Self::Done;
             return Some(Ok(value));
@@ -139,8 +152,11 @@ impl ReceiveOperation {
         let mut core = shared.lock_woken();
         match &mut core.location {
             Location::Local(chan) => {
-                let taken = chan.accept(place, &mut wakes.note());
-                if let Some(value) = taken {
+                if let Some(value) = chan.fetch(place) {
+                    return Poll::Ready(Ok(value));
+                }
+                let accepted = chan.accept(place, &mut wakes.note());
+                if let Some(value) = accepted {
                     drop(core);
                     shared.wake(wakes);
                     return Poll::Ready(Ok(value));

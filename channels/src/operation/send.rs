@@ -63,9 +63,10 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
             Step::New => {
+                let mut told = shared.told();
                 let mut core = shared.lock();
                 if let Location::Local(chan) = &mut core.location
-                    && chan.put(&mut self.value)
+                    && (chan.put(&mut self.value) || chan.give(&mut self.value, &mut told.waiter))
                 {
                     self.step = Step::Done;
                     return Poll::Ready(Ok(()));
@@ -112,19 +113,13 @@ impl<T: Message> SendOperation<T> {
             self.step = Step::Done;
             return Attempt::Sent;
         }
-        match chan.try_send(self.keep(), &mut wakes.note()) {
+        match chan.try_send(&mut self.value, &mut wakes.note()) {
             Tried::Done => {
                 self.step = Step::Done;
                 Attempt::Sent
             }
-            Tried::Full(value) => {
-                self.value = Some(value);
-                Attempt::Waits
-            }
-            Tried::Refused(value) => {
-                self.value = Some(value);
-                Attempt::Refused
-            }
+            Tried::Full => Attempt::Waits,
+            Tried::Refused => Attempt::Refused,
         }
     }
 
@@ -143,8 +138,7 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn park_in(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
-        let value = self.value.take().expect("a send that has not happened keeps its value");
-        self.step = Step::Parked(chan.wait_send(value, waiter));
+        self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
     }
 
     /// Sends to the home.

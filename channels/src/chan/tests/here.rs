@@ -59,14 +59,17 @@ impl Bench {
 
     /// A send that finds room or a receive.
     pub(super) fn send(&mut self, value: u32) {
-        assert_eq!(self.act(|chan, mut effect| chan.try_send(value, &mut effect)), Tried::Done);
+        let mut value = Some(value);
+        let tried = self.act(|chan, mut effect| chan.try_send(&mut value, &mut effect));
+        assert_eq!((tried, value), (Tried::Done, None));
     }
 
     /// A send that has to wait.
     pub(super) fn wait_send(&mut self, value: u32, waiter: Here) -> Place {
-        let tried = self.act(|chan, mut effect| chan.try_send(value, &mut effect));
-        assert_eq!(tried, Tried::Full(value));
-        self.chan.wait_send(value, waiter)
+        let mut kept = Some(value);
+        let tried = self.act(|chan, mut effect| chan.try_send(&mut kept, &mut effect));
+        assert_eq!((tried, kept), (Tried::Full, Some(value)));
+        self.chan.wait_send(&mut Some(value), waiter)
     }
 
     fn receive(&mut self) -> Received<u32> {
@@ -249,7 +252,9 @@ fn a_close_refuses_sends_but_says_nothing_to_cases_passed_over() {
     assert_eq!(bench.happened(), [('s', Turn::Refused)]);
     let refused = places.map(|place| bench.chan.take_refused(place));
     assert_eq!(refused, [Some(2), Some(3)], "both values come back");
-    assert_eq!(bench.act(|chan, mut effect| chan.try_send(4, &mut effect)), Tried::Refused(4));
+    let mut four = Some(4);
+    let tried = bench.act(|chan, mut effect| chan.try_send(&mut four, &mut effect));
+    assert_eq!((tried, four), (Tried::Refused, Some(4)));
     assert_eq!(bench.receive(), Received::Message(1));
     assert_eq!(bench.receive(), Received::Ended(End::Closed));
 }
