@@ -14,7 +14,7 @@ use std::{env, fs};
 
 use checker::generate::Random;
 use checker::recorded::{Case, Chosen, In, Out, channel};
-use checker::{Channel, History, Recorded, Recorder, TaskEnd, check, text};
+use checker::{Channel, History, NEVER, Recorded, Recorder, TaskEnd, check, text};
 use runtime::{JoinError, JoinHandle, RecvError, current_worker, spawn, task};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::cluster::{processes, run};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Load {
     Bytes(Vec<u8>),
-    Handle(Out<Load>),
+    Handle(Out<Self>),
 }
 
 /// What a task does.
@@ -155,7 +155,7 @@ struct Program {
 impl Program {
     fn new(seed: u64, folder: &Path, manner: Manner) -> Self {
         let mut random = Random::new(seed);
-        let mut history = History { settled: true, ..History::default() };
+        let mut history = History { settled: true, lag: NEVER, ..History::default() };
         let (mut outs, mut ins) = (Vec::new(), Vec::new());
         for id in 1..=1 + random.below(4) {
             let capacity = [0, 0, 1, 2, 7, 64][random.below(6) as usize];

@@ -42,6 +42,9 @@ pub struct History {
     pub ends: Vec<(u32, TaskEnd)>,
     /// Whether the program had come to rest: what has not returned never will.
     pub settled: bool,
+    /// How long it may take until a channel's home hears that a receive was given up, and offers it
+    /// no value any more: nothing inside a process, [`NEVER`](crate::NEVER) if nobody knows.
+    pub lag: u64,
 }
 
 impl History {

@@ -173,7 +173,7 @@ impl<'h> View<'h> {
 }
 
 /// Receives that may have had a value and given it back: the future was dropped, another case was
-/// chosen, or the session was fenced. Each is an interval.
+/// chosen, or the session was fenced. Each is an interval, to the instant when the home has heard.
 pub(crate) struct Returns {
     /// By beginning: the beginning, and the latest end of all up to here.
     until: Vec<(u64, u64)>,
@@ -185,7 +185,10 @@ impl Returns {
             let given_up = matches!(receive.outcome, Outcome::Cancelled | Outcome::NotChosen);
             match history.is_fenced(receive.session) {
                 true => Some((receive.invoked, NEVER)),
-                false => given_up.then_some((receive.invoked, receive.returned)),
+                false => {
+                    let heard = receive.returned.saturating_add(history.lag);
+                    given_up.then_some((receive.invoked, heard))
+                }
             }
         });
         let died = takes.iter().filter(|(_, take)| history.is_fenced(take.session));

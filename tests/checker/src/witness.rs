@@ -262,10 +262,10 @@ impl<'h> Check<'h> {
         }
     }
 
-    /// The step happened within the operation.
+    /// The step happened within the operation. One that was given up may still be under way.
     fn place(&mut self, record: &Record) {
         self.now = self.now.max(record.invoked);
-        if self.now > record.returned {
+        if self.now > record.returned && record.outcome != Outcome::Cancelled {
             let what = format!("an operation took effect at {}, outside of it", self.now);
             self.add(record.channel, Some(record), what);
         }

@@ -30,12 +30,12 @@ pub(crate) fn spoke_until(history: &History) -> BTreeMap<u32, u64> {
 }
 
 pub(crate) fn check(view: &mut View<'_>, spoke: &BTreeMap<u32, u64>, report: &mut Report) {
-    provenance(view, report);
+    provenance(view, spoke, report);
     once(view, spoke, report);
     loss(view, report);
 }
 
-fn provenance(view: &View<'_>, report: &mut Report) {
+fn provenance(view: &View<'_>, spoke: &BTreeMap<u32, u64>, report: &mut Report) {
     let channel = view.channel.id;
     for stray in &view.strays {
         report.add(Rule::Provenance, channel, [*stray], || {
@@ -51,8 +51,9 @@ fn provenance(view: &View<'_>, report: &mut Report) {
         let Some(first) = takes.iter().min_by_key(|take| take.returned) else { continue };
         let lost = send.outcome == Outcome::Lost && !view.is_dead(send);
         let refused = lost || matches!(send.outcome, Outcome::Closed | Outcome::WouldBlock);
-        if refused {
-            report.add(Rule::Provenance, channel, [*send, *first], || {
+        let seen = takes.iter().find(|take| counts(view, spoke, take));
+        if let Some(seen) = seen.filter(|_| refused) {
+            report.add(Rule::Provenance, channel, [*send, *seen], || {
                 format!("channel {channel}: {id} was received though its send was refused")
             });
         } else if first.returned < send.invoked {
@@ -63,15 +64,19 @@ fn provenance(view: &View<'_>, report: &mut Report) {
     }
 }
 
-/// A take by the dead counts once something that the session did afterwards was seen.
+/// A take by the dead counts once something that the session did afterwards was seen. Until then it
+/// may be undone: the value goes to another, or back to its sender.
+fn counts(view: &View<'_>, spoke: &BTreeMap<u32, u64>, take: &Record) -> bool {
+    match view.is_dead(take) {
+        true => spoke.get(&take.session).is_some_and(|until| take.returned < *until),
+        false => true,
+    }
+}
+
 fn once(view: &View<'_>, spoke: &BTreeMap<u32, u64>, report: &mut Report) {
     let channel = view.channel.id;
     for value in view.values.iter().filter(|value| value.takes.len() > 1) {
-        let counts = |take: &&&Record| match view.is_dead(take) {
-            true => spoke.get(&take.session).is_some_and(|until| take.returned < *until),
-            false => true,
-        };
-        let count = value.takes.iter().filter(counts).count();
+        let count = value.takes.iter().filter(|take| counts(view, spoke, take)).count();
         if count > 1 {
             let records = value.takes.iter().copied().chain([value.send]);
             report.add(Rule::Duplicate, channel, records, || {

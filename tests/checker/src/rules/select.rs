@@ -10,7 +10,9 @@ pub(crate) fn check(history: &History, report: &mut Report) {
         return;
     }
     cases.sort_unstable_by_key(|case| (case.session, case.task, case.select));
-    let takes = history.records.iter().filter(|record| record.is_take());
+    // What the dead took may have gone back to its sender, unseen by anybody.
+    let alive = |record: &&Record| record.is_take() && !history.is_fenced(record.session);
+    let takes = history.records.iter().filter(alive);
     let mut takes: Vec<&Record> = takes.collect();
     takes.sort_unstable_by_key(|take| (take.channel, take.value));
     let same = |one: &&Record, other: &&Record| {

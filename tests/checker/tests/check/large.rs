@@ -1,7 +1,11 @@
 //! Histories of many operations are checked in little time: nothing is searched.
 //!
-//! `FARSPAWN_CHECK_OPERATIONS=2000000 cargo test --release -p farspawn-checker large -- --nocapture`
-//! is the long run, and says how long each part took.
+//! The long run says how long each part took:
+//!
+//! ```text
+//! FARSPAWN_CHECK_OPERATIONS=2000000 \
+//!     cargo test --release -p farspawn-checker large -- --nocapture
+//! ```
 
 use std::env;
 

@@ -65,6 +65,10 @@ fn a_value_that_returned_may_be_overtaken() {
     };
     is_legal(&sent(15));
     is(&sent(5), Rule::Order);
+    // The home may have offered it before it heard that the receive was given up.
+    let mut script = sent(5);
+    script.0.lag = 5;
+    is_legal(&script);
 }
 
 #[test]
@@ -174,6 +178,17 @@ fn a_value_taken_by_the_dead() {
     let spoke = |script: Script| script.send(9, 1, [4, 5]).take(3, (9, 1), [6, 7]);
     is_legal(&spoke(taken()));
     is(&spoke(taken()).take(2, (1, 1), [6, 7]), Rule::Duplicate);
+}
+
+/// The dead took it, the home did not hear of that, and the sender was told that nobody would.
+#[test]
+fn a_refused_value_that_the_dead_had_for_a_moment() {
+    let taken = || {
+        let script = Script::new(0).fenced(9).take(9, (1, 1), [2, 3]);
+        script.failed(1, 1, (Kind::TrySend, WouldBlock), [0, 9])
+    };
+    is_legal(&taken());
+    is(&taken().send(9, 1, [4, 5]).take(3, (9, 1), [4, 7]), Rule::Provenance);
 }
 
 /// D4: what a task sent before it returned is there, though its worker died afterwards.
