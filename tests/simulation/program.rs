@@ -1,5 +1,6 @@
 //! The programs that run in the simulation: random sends, receives, selects and closes.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -21,7 +22,14 @@ use crate::executor::Shared;
 pub(crate) struct Load {
     channel: u32,
     bytes: Vec<u8>,
-    handle: Option<Out<Self>>,
+    handle: Option<Handle>,
+}
+
+/// A handle in a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Handle {
+    Out(Out<Load>),
+    In(In<Load>),
 }
 
 /// The same, as the home's observer reads it: a handle is a number.
@@ -30,7 +38,13 @@ pub(crate) struct Seen {
     pub(crate) id: ValueId,
     pub(crate) channel: u32,
     _bytes: Vec<u8>,
-    _handle: Option<(u32, u32)>,
+    _handle: Option<SeenHandle>,
+}
+
+#[derive(Debug, Deserialize)]
+enum SeenHandle {
+    Out(#[expect(dead_code, reason = "it is read only to get past it")] (u32, u32)),
+    In(#[expect(dead_code, reason = "it is read only to get past it")] (u32, u32)),
 }
 
 /// What a task does.
@@ -48,6 +62,8 @@ pub(crate) struct Arguments {
     pub(crate) part: Part,
     outs: Vec<Out<Load>>,
     ins: Vec<In<Load>>,
+    /// Handles to pass on, now and then.
+    gifts: Vec<Handle>,
 }
 
 /// Where a task runs.
@@ -68,21 +84,23 @@ impl Place {
 
 /// Runs a task: it sends, or it receives until the end.
 pub(crate) async fn act(place: Place, arguments: Arguments) {
-    let Arguments { part, outs, ins } = arguments;
+    let Arguments { part, outs, ins, gifts } = arguments;
     if part.sends > 0 {
-        sending(&place, &part, &outs).await;
+        sending(&place, &part, &outs, &gifts).await;
     } else {
         receiving(&place, &part, ins).await;
     }
 }
 
-async fn sending(place: &Place, part: &Part, outs: &[Out<Load>]) {
+async fn sending(place: &Place, part: &Part, outs: &[Out<Load>], gifts: &[Handle]) {
     let log = Recorded::new(place.recorder.task(part.task));
     let mut random = Random::new(part.seed);
     for _ in 0..part.sends {
         let mut pick = || &outs[random.below(outs.len() as u32) as usize];
         let (out, other) = (pick(), pick());
-        let handle = (part.whims && random.once_in(10)).then(|| other.clone());
+        let gift = gifts.get(random.below(gifts.len().max(1) as u32) as usize);
+        let gift = gift.cloned().unwrap_or_else(|| Handle::Out(other.clone()));
+        let handle = (part.whims && random.once_in(10)).then_some(gift);
         let bytes = vec![7; random.below(20) as usize];
         let load = Load { channel: out.channel, bytes, handle };
         match random.below(if part.whims { 8 } else { 1 }) {
@@ -146,7 +164,8 @@ async fn receiving(place: &Place, part: &Part, mut ins: Vec<In<Load>>) {
         };
         match received.map(|named| named.load.handle) {
             Ok(None) => {}
-            Ok(Some(out)) => {
+            Ok(Some(Handle::In(here))) => ins.push(here),
+            Ok(Some(Handle::Out(out))) => {
                 let load = Load { channel: out.channel, bytes: vec![1], handle: None };
                 drop(log.try_send(&out, load).await);
             }
@@ -188,6 +207,8 @@ pub(crate) struct Program {
     pub(crate) channels: Vec<Channel>,
     outs: Vec<Out<Load>>,
     ins: Vec<In<Load>>,
+    /// The last so many are at home at the client until a message takes them along.
+    late: usize,
     whims: bool,
     tasks: u32,
 }
@@ -197,20 +218,39 @@ impl Program {
         let mut random = Random::new(seed);
         let whims = random.below(3) > 0;
         let (mut channels, mut outs, mut ins) = (Vec::new(), Vec::new(), Vec::new());
-        for id in 1..=1 + random.below(3) {
+        let late = if whims { random.below(3) } else { 0 };
+        for id in 1..=1 + random.below(3) + late {
             let capacity = [0, 0, 1, 2, 5, 40][random.below(6) as usize];
             channels.push(Channel { id, capacity, held: true });
             let (out, here) = channel(id, capacity as usize);
             outs.push(out);
             ins.push(here);
         }
-        Self { random, channels, outs, ins, whims, tasks: 0 }
+        Self { random, channels, outs, ins, late: late as usize, whims, tasks: 0 }
+    }
+
+    /// The channels that have a home elsewhere than at the coordinator, at first.
+    pub(crate) fn late(&self) -> BTreeSet<u32> {
+        self.outs[self.outs.len() - self.late..].iter().map(|out| out.channel).collect()
+    }
+
+    /// Tasks of the client: one uses the late channels where they are, one sends their handles away.
+    fn start_local(&mut self, start: &impl Fn(Arguments)) {
+        let from = self.outs.len() - self.late;
+        let mut user = self.arguments(20);
+        user.outs = self.outs[from..].to_vec();
+        start(user);
+        let mut giver = self.arguments(30);
+        let outs = self.outs[from..].iter().cloned().map(Handle::Out);
+        giver.gifts = outs.chain(self.ins[from..].iter().cloned().map(Handle::In)).collect();
+        start(giver);
     }
 
     fn arguments(&mut self, sends: u32) -> Arguments {
         self.tasks += 1;
         let (task, seed, whims) = (self.tasks, self.random.bits(), self.whims);
-        let (mut outs, mut ins) = (self.outs.clone(), self.ins.clone());
+        let early = self.outs.len() - self.late;
+        let (mut outs, mut ins) = (self.outs[..early].to_vec(), self.ins[..early].to_vec());
         let by = self.random.below(outs.len() as u32) as usize;
         outs.rotate_left(by);
         ins.rotate_left(by);
@@ -219,7 +259,7 @@ impl Program {
         } else {
             outs.clear();
         }
-        Arguments { part: Part { task, seed, sends, whims }, outs, ins }
+        Arguments { part: Part { task, seed, sends, whims }, outs, ins, gifts: Vec::new() }
     }
 
     /// The client's `main`. It holds both ends of every channel and receives on each, so the end
@@ -244,6 +284,9 @@ impl Program {
             let mut arguments = self.arguments(0);
             arguments.ins = vec![self.ins[at].clone()];
             start(arguments);
+        }
+        if self.late > 0 {
+            self.start_local(&start);
         }
         let mut ends = Vec::new();
         for (task, outcome) in senders {

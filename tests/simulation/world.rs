@@ -14,7 +14,7 @@ use channels::id::{OperationId, SessionId};
 use channels::sequence::Sequence;
 use channels::wire::{BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role, read_batch};
 use checker::generate::Random;
-use checker::{Commit, History, NEVER, TaskEnd};
+use checker::{Commit, History, NEVER, Record, TaskEnd};
 use coordinator::scheduler::Policy;
 use coordinator::{Command, Event, Settings};
 
@@ -44,6 +44,8 @@ pub(crate) struct Ran {
     /// Channels that the coordinator still has after everybody let go.
     pub(crate) left_over: usize,
     pub(crate) ended: bool,
+    /// Values that workers received on channels that had been at home at the client.
+    pub(crate) moved: usize,
 }
 
 /// Which faults a seed has.
@@ -128,6 +130,7 @@ impl World {
     fn run(mut self, program: Program) -> Ran {
         let mut history = History { settled: true, lag: NEVER, ..History::default() };
         history.channels.clone_from(&program.channels);
+        let late = program.late();
         self.connect(0);
         for _ in 0..self.swarm.count {
             let when = u64::from(self.random.below(20_000));
@@ -163,8 +166,13 @@ impl World {
             }
         }
         history.fenced = self.fenced;
-        let (log, trace, faults) = (self.home.log.clone(), self.trace, self.faults);
-        Ran { history, log, trace, faults, left_over: self.home.channels(), ended }
+        let (trace, faults) = (self.trace, self.faults);
+        // Of a channel that was elsewhere first, the home's log is not the whole story.
+        let known = self.home.log.iter().filter(|commit| !late.contains(&commit.channel()));
+        let log = known.copied().collect();
+        let moved = |r: &&Record| r.is_take() && r.session > 0 && late.contains(&r.channel);
+        let moved = history.records.iter().filter(moved).count();
+        Ran { history, log, trace, faults, left_over: self.home.channels(), ended, moved }
     }
 
     /// Something happens.

@@ -53,7 +53,8 @@ pub enum Commit {
 }
 
 impl Commit {
-    fn channel(&self) -> u32 {
+    /// On which channel.
+    pub fn channel(&self) -> u32 {
         match *self {
             Self::Send { channel, .. }
             | Self::Unsend { channel, .. }
