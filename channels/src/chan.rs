@@ -24,15 +24,10 @@
 //!   of `sends`.
 //! - Once the channel has ended no send waits but those whose value is on offer, and no receive
 //!   waits unless a value is on offer that might yet come back.
-//! - `quiet` says that nobody waits and nothing is aside: then a send or receive touches `buffer`
-//!   alone. It may say less than is true, and does where there is no buffer.
-//! - [`Chan::put`], [`Chan::pick`], [`Chan::give`], [`Chan::take`] and [`Chan::fetch`] are short
-//!   ways of [`Chan::try_send`], [`Chan::receive`] and [`Chan::accept`]. They move a value once,
-//!   from where it is to where it goes: nothing that might touch either is done in between.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::line::{Line, Place};
+use crate::line::{Line, Place, Places};
 use crate::wire::End;
 
 /// Whoever waits on a channel: an operation of its own, or a case of a select.
@@ -60,15 +55,16 @@ pub trait Waiter: Sized {
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
 pub struct Chan<M, W: Waiter> {
-    quiet: bool,
-    capacity: usize,
+    capacity: u32,
+    /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
+    apart: u32,
     /// Values whose send has ended, oldest first.
     buffer: VecDeque<M>,
     /// How many sends have ended with a value: the age of the next. The youngest are in `buffer`.
     ended_sends: u64,
-    /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
-    apart: usize,
     aside: Option<Box<Aside<M, W>>>,
+    /// Where those who wait stand in the lines.
+    places: Places,
     /// Receives that wait without an offer.
     receives: Line<W>,
     /// Sends that wait, with their values, less those on offer.
@@ -121,12 +117,12 @@ impl<M, W: Waiter> Chan<M, W> {
     /// An open, empty channel. Capacity 0 is a rendezvous.
     pub fn new(capacity: usize) -> Self {
         Self {
-            quiet: true,
-            capacity,
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+            apart: 0,
             buffer: VecDeque::new(),
             ended_sends: 0,
-            apart: 0,
             aside: None,
+            places: Places::default(),
             receives: Line::default(),
             sends: Line::default(),
             offers: Line::default(),
@@ -135,12 +131,12 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// How many values the buffer holds at most.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity as usize
     }
 
     /// How many values the buffer holds now, those on offer included (C08).
     pub fn len(&self) -> usize {
-        self.buffer.len() + self.apart
+        self.buffer.len() + self.apart as usize
     }
 
     /// Whether the buffer holds nothing.
@@ -150,7 +146,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity
+        self.len() >= self.capacity()
     }
 
     /// Whether a receive would not have to wait.
@@ -168,65 +164,6 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.as_ref()?.end.as_ref()
     }
 
-    /// Puts a value into the buffer if nobody waits and there is room: all that most sends do.
-    #[inline]
-    pub fn put(&mut self, message: &mut Option<M>) -> bool {
-        let done = self.quiet && self.buffer.len() < self.capacity;
-        if done {
-            self.append_with(|| owned(message));
-        }
-        done
-    }
-
-    /// Takes a value out of the buffer if nobody waits: all that most receives do.
-    #[inline]
-    pub fn pick(&mut self) -> Option<M> {
-        if self.quiet { self.buffer.pop_front() } else { None }
-    }
-
-    /// Lays a value ready for a receive that waits, past the buffer: what most sends do, in a
-    /// process, that find the channel not quiet. Whom to tell comes out.
-    #[inline]
-    pub fn give(&mut self, message: &mut Option<M>, told: &mut Option<W>) -> bool {
-        if !W::TAKES || self.aside.is_some() {
-            return false;
-        }
-        let Some((place, waiter)) = self.next_receive() else { return false };
-        self.lay_ready(place, &waiter, message);
-        told.get_or_insert(waiter);
-        true
-    }
-
-    /// Takes the next value out of a channel that is not quiet: what most receives do, in a
-    /// process, that find a send waiting. Whom to tell comes out beside it.
-    #[inline]
-    pub fn take(&mut self, told: &mut Option<W>) -> Option<M> {
-        if !W::TAKES || self.aside.is_some() {
-            return None;
-        }
-        let Some((place, (_, waiter))) = self.sends.front() else {
-            return self.buffer.pop_front();
-        };
-        if !waiter.claim() {
-            return None;
-        }
-        if self.capacity == 0 {
-            return self.sends.leave_as(place, |(message, waiter)| {
-                told.get_or_insert(waiter);
-                message
-            });
-        }
-        let next = self.buffer.pop_front();
-        self.ended_sends += 1;
-        self.buffer.reserve(1);
-        self.sends.leave_as(place, |(message, waiter)| {
-            told.get_or_insert(waiter);
-            self.buffer.push_back(message);
-        });
-        self.rest_bare();
-        next
-    }
-
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
     pub fn send(
         &mut self,
@@ -239,7 +176,7 @@ impl<M, W: Waiter> Chan<M, W> {
             Tried::Done => Sent::Done,
             Tried::Refused => Sent::Refused(owned(&mut message)),
             Tried::Full => {
-                let place = self.wait_send(&mut message, waiter());
+                let place = self.wait_send(&mut message, waiter);
                 self.match_up(effect);
                 Sent::Parked(place)
             }
@@ -259,7 +196,7 @@ impl<M, W: Waiter> Chan<M, W> {
         if W::TAKES
             && let Some((place, waiter)) = self.next_receive()
         {
-            self.lay_ready(place, &waiter, message);
+            self.lay_ready(place, waiter.keep(), message);
             effect(Effect { waiter, place, turn: Turn::Offered });
             return Tried::Done;
         }
@@ -272,34 +209,19 @@ impl<M, W: Waiter> Chan<M, W> {
         Tried::Done
     }
 
-    #[inline]
-    fn lay_ready(&mut self, place: Place, waiter: &W, message: &mut Option<M>) {
-        let source = Source::Ended(self.ended_sends);
-        self.ended_sends += 1;
-        let receive = waiter.keep();
-        let offer = || Offer { message: owned(message), source, receive };
-        self.offers.restore_with(place, offer);
-        self.rest_bare();
-    }
-
     /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
     /// nothing can come of it at once.
     #[inline]
-    pub fn wait_send(&mut self, message: &mut Option<M>, waiter: W) -> Place {
-        self.quiet = false;
-        self.sends.push_with(|| (owned(message), waiter))
+    pub fn wait_send(&mut self, message: &mut Option<M>, waiter: impl FnOnce() -> W) -> Place {
+        let place = self.places.allot();
+        self.sends.push_with(place, || (owned(message), waiter()));
+        place
     }
 
     /// Puts a value into the buffer whose send returned before the channel came to this home.
     pub fn restore_sent(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) {
         self.append(message);
         self.match_up(effect);
-    }
-
-    /// Whether there is nothing to receive and nothing aside.
-    #[inline]
-    pub fn is_bare(&self) -> bool {
-        self.buffer.is_empty() && self.sends.is_empty() && self.aside.is_none()
     }
 
     /// Takes the next value if one is there (C11, C23, C24).
@@ -318,7 +240,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Joins the receives that wait (C13). The answer comes as an [`Effect`], possibly at once.
     pub fn park_receive(&mut self, waiter: W, effect: &mut impl FnMut(Effect<W>)) -> Place {
-        let place = self.wait_receive(waiter);
+        let place = self.wait_receive(|| waiter);
         self.match_up(effect);
         place
     }
@@ -326,19 +248,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at
     /// once.
     #[inline]
-    pub fn wait_receive(&mut self, waiter: W) -> Place {
-        self.quiet = false;
-        self.receives.push(waiter)
-    }
-
-    /// Takes the value that lies ready for a receive, if nothing is aside: what most receives do,
-    /// in a process, once they are woken.
-    #[inline]
-    pub fn fetch(&mut self, receive: Place) -> Option<M> {
-        if !W::TAKES || self.aside.is_some() {
-            return None;
-        }
-        self.offers.leave_as(receive, |offer| offer.message)
+    pub fn wait_receive(&mut self, waiter: impl FnOnce() -> W) -> Place {
+        let place = self.places.allot();
+        self.receives.push_with(place, waiter);
+        place
     }
 
     /// Takes the value that was offered to a receive.
@@ -346,7 +259,7 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
-            self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
+            self.apart -= u32::from(matches!(offer.source, Source::Ended(_)));
             if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
                 self.leave(source, effect);
             }
@@ -362,7 +275,6 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn decline(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         if W::TAKES && self.receives.leave(receive).is_some() && self.aside.is_none() {
             // Most: it waited, and nobody waited for it to go.
-            self.rest_bare();
             return None;
         }
         let dropped = match self.offers.leave(receive) {
@@ -382,7 +294,6 @@ impl<M, W: Waiter> Chan<M, W> {
         if !W::TAKES || self.aside.is_some() {
             self.match_up(effect);
         }
-        self.rest_bare();
         Some(message)
     }
 
@@ -453,7 +364,7 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn desert(&mut self, end: End, effect: &mut impl FnMut(Effect<W>)) -> Vec<M> {
         self.finish(end, effect);
         let returned = std::mem::take(&mut self.aside().returned);
-        self.apart -= returned.len();
+        self.apart -= returned.len() as u32;
         let values = returned.into_values().chain(self.buffer.drain(..)).collect();
         self.rest();
         values
@@ -483,6 +394,7 @@ impl<M, W> Default for Aside<M, W> {
 mod home;
 mod matching;
 mod outcome;
+mod short;
 #[cfg(test)]
 mod tests;
 

@@ -7,9 +7,22 @@
 
 use std::collections::VecDeque;
 
-/// Where somebody stands in a [`Line`]. Never used twice in one line.
+/// Where somebody stands in a [`Line`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Place(u64);
+
+/// Gives out places, none twice. Several lines may share it.
+#[derive(Clone, Debug, Default)]
+pub struct Places(u64);
+
+impl Places {
+    /// A place behind all that were given out.
+    #[inline]
+    pub fn allot(&mut self) -> Place {
+        self.0 += 1;
+        Place(self.0)
+    }
+}
 
 /// Absent entries that are tolerated before the line is closed up.
 const SLACK: usize = 32;
@@ -21,7 +34,6 @@ const SLACK: usize = 32;
 pub struct Line<T> {
     first: Option<(Place, T)>,
     others: Option<Box<Others<T>>>,
-    next: u64,
 }
 
 #[derive(Debug)]
@@ -32,7 +44,7 @@ struct Others<T> {
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self { first: None, others: None, next: 0 }
+        Self { first: None, others: None }
     }
 }
 
@@ -54,23 +66,20 @@ impl<T> Line<T> {
         self.others.as_ref().is_none_or(|others| others.entries.is_empty())
     }
 
-    /// Joins at the back.
+    /// Joins at the back: the place is behind all others here.
     #[inline]
-    pub fn push(&mut self, item: T) -> Place {
-        self.push_with(|| item)
+    pub fn push(&mut self, place: Place, item: T) {
+        self.push_with(place, || item);
     }
 
     /// The same with an item that is made in its place: a large one is moved once.
     #[inline]
-    pub fn push_with(&mut self, item: impl FnOnce() -> T) -> Place {
-        let place = Place(self.next);
-        self.next += 1;
+    pub fn push_with(&mut self, place: Place, item: impl FnOnce() -> T) {
         if self.is_empty() {
             self.first = Some((place, item()));
         } else {
             self.others().entries.push_back((place, Some(item())));
         }
-        place
     }
 
     /// Takes the one at the front.
@@ -112,7 +121,7 @@ impl<T> Line<T> {
         self.first.as_ref().is_some_and(|(first, _)| *first == place)
     }
 
-    /// Returns to a place that was left or popped before, or takes one that another line gave.
+    /// Returns to a place that was left or popped before, or takes one wherever it is.
     #[inline]
     pub fn restore(&mut self, place: Place, item: T) {
         self.restore_with(place, || item);
@@ -121,7 +130,6 @@ impl<T> Line<T> {
     /// The same with an item that is made in its place.
     #[inline]
     pub fn restore_with(&mut self, place: Place, item: impl FnOnce() -> T) {
-        self.next = self.next.max(place.0 + 1);
         if self.is_empty() {
             self.first = Some((place, item()));
         } else {
@@ -250,6 +258,12 @@ impl<T> Others<T> {
 mod tests {
     use super::*;
 
+    fn join<T>(line: &mut Line<T>, places: &mut Places, item: T) -> Place {
+        let place = places.allot();
+        line.push(place, item);
+        place
+    }
+
     /// Behind the first, present and absent.
     fn entries<T>(line: &Line<T>) -> usize {
         line.others.as_ref().map_or(0, |others| others.entries.len())
@@ -257,8 +271,8 @@ mod tests {
 
     #[test]
     fn first_in_first_out_with_leaving_and_returning() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..5).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..5).map(|n| join(&mut line, &mut all, n)).collect();
         assert_eq!(line.leave(places[2]), Some(2));
         assert_eq!(line.leave(places[2]), None, "one leaves once");
         assert_eq!(line.pop(), Some((places[0], 0)));
@@ -270,11 +284,11 @@ mod tests {
 
     #[test]
     fn returning_to_an_emptied_line_keeps_the_order_of_places() {
-        let mut line = Line::default();
-        let (first, second) = (line.push('a'), line.push('b'));
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let (first, second) = (join(&mut line, &mut all, 'a'), join(&mut line, &mut all, 'b'));
         line.pop();
         line.pop();
-        line.push('c');
+        join(&mut line, &mut all, 'c');
         line.restore(second, 'b');
         line.restore(first, 'a');
         let order: String = line.drain().map(|(_, letter)| letter).collect();
@@ -284,11 +298,11 @@ mod tests {
 
     #[test]
     fn a_line_in_which_one_waits_for_ever_does_not_grow() {
-        let mut line = Line::default();
-        line.push(0);
-        let mut last = line.push(0);
+        let (mut line, mut all) = (Line::default(), Places::default());
+        join(&mut line, &mut all, 0);
+        let mut last = join(&mut line, &mut all, 0);
         for n in 0..10_000 {
-            let next = line.push(n);
+            let next = join(&mut line, &mut all, n);
             line.leave(last);
             last = next;
         }
@@ -300,8 +314,8 @@ mod tests {
     #[test]
     fn a_line_that_many_leave_from_within_closes_up() {
         for count in [100, 101] {
-            let mut line = Line::default();
-            let places: Vec<Place> = (0..count).map(|n| line.push(n)).collect();
+            let (mut line, mut all) = (Line::default(), Places::default());
+            let places: Vec<Place> = (0..count).map(|n| join(&mut line, &mut all, n)).collect();
             assert!(places[1..count - 1].iter().all(|place| line.leave(*place).is_some()));
             assert!(entries(&line) <= 2 * 2 + SLACK + 1, "{} entries", entries(&line));
             assert_eq!((line.len(), line.at(places[count - 1])), (2, Some(&mut (count - 1))));
@@ -310,9 +324,9 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_line_are_present() {
-        let mut line = Line::default();
-        line.push(-1);
-        let places: Vec<Place> = (0..6).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        join(&mut line, &mut all, -1);
+        let places: Vec<Place> = (0..6).map(|n| join(&mut line, &mut all, n)).collect();
         line.pop();
         assert_eq!([1, 2, 4].map(|at| line.leave(places[at])), [1, 2, 4].map(Some));
         assert_eq!((line.len(), line.pop()), (3, Some((places[0], 0))));
@@ -325,8 +339,8 @@ mod tests {
 
     #[test]
     fn whoever_returns_is_found_and_counted() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..3).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..3).map(|n| join(&mut line, &mut all, n)).collect();
         line.leave(places[1]);
         assert_eq!((line.at(places[1]).is_some(), line.iter().count()), (false, 2));
         line.restore(places[1], 7);
@@ -338,22 +352,9 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_another_line_gave_is_not_given_again() {
-        let mut other = Line::default();
-        let place = [(); 5].map(|()| other.push('o'))[4];
-        for others in [0, 1] {
-            let mut line = Line::default();
-            (0..others).for_each(|_| assert!(line.push('b') < place));
-            line.restore(place, 'a');
-            assert!(line.push('c') > place);
-            assert_eq!(line.at(place), Some(&mut 'a'));
-        }
-    }
-
-    #[test]
     fn whoever_returns_before_the_first_is_the_first() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..4).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..4).map(|n| join(&mut line, &mut all, n)).collect();
         assert_eq!([line.pop(), line.pop()], [0, 1].map(|n| Some((places[n], n))));
         assert_eq!(line.drain().count(), 2);
         line.restore(places[2], 2);
@@ -374,9 +375,9 @@ mod tests {
 
     #[test]
     fn one_alone_takes_no_room_of_its_own() {
-        let mut line = Line::default();
+        let (mut line, mut all) = (Line::default(), Places::default());
         for n in 0..10 {
-            let place = line.push(n);
+            let place = join(&mut line, &mut all, n);
             assert_eq!((line.len(), line.others.is_none()), (1, true));
             assert_eq!(line.leave(place), Some(n));
         }
@@ -384,8 +385,8 @@ mod tests {
 
     #[test]
     fn leaving_a_long_line_is_not_linear() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..200_000).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..200_000).map(|n| join(&mut line, &mut all, n)).collect();
         for place in places.iter().skip(1).step_by(2).chain(places.iter().step_by(2).rev()) {
             assert!(line.leave(*place).is_some());
         }

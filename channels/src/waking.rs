@@ -29,6 +29,12 @@ impl Waking {
         }
     }
 
+    fn wake_one(&self, waiter: Waiting) {
+        self.0.store(true, Ordering::Relaxed);
+        waiter.wake();
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Lets whoever is waking go on, for a moment at most.
     #[inline]
     pub(crate) fn let_finish(&self) {
@@ -50,9 +56,7 @@ impl Drop for Told<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter.take() {
-            self.waking.0.store(true, Ordering::Relaxed);
-            waiter.wake();
-            self.waking.0.store(false, Ordering::Relaxed);
+            self.waking.wake_one(waiter);
         }
     }
 }

@@ -20,10 +20,11 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::entry::{self, EnvironmentError};
+use crate::lease::Lease;
 use crate::metrics::machine_memory;
-use crate::{task, worker};
+use crate::{link, task, worker};
 
 thread_local! {
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
@@ -320,9 +321,11 @@ impl Builder {
             build: task::build(),
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
+            nonce: link::nonce(),
         };
-        let connection = Connection::open(&address, hello, node.clone(), bell, Arc::new(Idle))?;
-        tracing::debug!("connected to {address}, lease {:?}", connection.lease);
+        let (lease, owner) = (Lease::of_client(), Arc::new(Idle));
+        let speaker = Speaker { node: node.clone(), bell, lease, owner };
+        let connection = Connection::open(&address, hello, speaker)?;
         let here = Here { node: node.clone(), launch: None, executor: None };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || enter_thread(here.clone()))
@@ -394,6 +397,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     memory_bytes,
+                    at_end: |_| {},
                 };
                 match worker::serve(&settings) {
                     Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
@@ -427,6 +431,8 @@ impl Owner for Idle {
     }
 
     fn on_tick(&self) {}
+
+    fn on_over(&self, _: &str) {}
 }
 
 impl fmt::Debug for Here {

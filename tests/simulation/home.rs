@@ -61,7 +61,7 @@ impl Home {
     pub(crate) fn handle(&mut self, now: u64, event: Event) -> Vec<Command> {
         match &event {
             Event::Received { session, frame } => self.on_frame(*session, frame),
-            Event::Disconnected { session, .. } => self.on_end(*session),
+            Event::Lost { session, .. } => self.on_end(*session),
             _ => {}
         }
         let mut commands = Vec::new();

@@ -1,5 +1,5 @@
 //! Client, coordinator and workers in one thread and in virtual time: channel programs under
-//! crashes, freezes, thaws, partitions and delays, each history checked.
+//! crashes, freezes, thaws, partitions, delays and broken links, each history checked.
 //!
 //! What runs is the product: the pure `Coordinator`, real `Node`s, real `Sender`s, `Receiver`s and
 //! selects, and every frame goes through the real encoding. What is simulated are the shells around
@@ -19,10 +19,11 @@
 //! without an executor, a codec and a socket in between. That is worth a factor of ten or more in
 //! seeds a second, and every batch is at hand to be held, lost or forged, as the planted bugs do.
 //! TCP's part is small: batches of one link keep their order and are late, or the link is no more.
+//! The sessions over it are the real ones.
 //!
 //! # Modules
 //!
-//! - `world`: what happens next, and faults. `network`: the agenda and the links.
+//! - `world`: what happens next, and faults. `network`: the agenda. `links`: sessions over them.
 //! - `host`: a process. `executor`: its tasks, and the clock. `program`: what they do.
 //! - `home`: the coordinator, and the observer who writes its commits down for the witness check.
 //! - `planted`: bugs on purpose; a simulation that does not find them is not one.
@@ -30,6 +31,7 @@
 mod executor;
 mod home;
 mod host;
+mod links;
 mod network;
 mod planted;
 mod program;
@@ -66,7 +68,7 @@ fn wrong(ran: &Ran) -> (Vec<String>, BTreeSet<Rule>) {
 
 #[test]
 fn of_many_seeds_every_history_is_legal() {
-    let (mut operations, mut faults, mut lost, mut moved) = (0, 0, 0, 0);
+    let (mut operations, mut faults, mut lost, mut moved, mut resumed) = (0, 0, 0, 0, 0);
     for seed in seeds(400) {
         let ran = run(seed, Plant::Nothing);
         let (told, _) = wrong(&ran);
@@ -76,12 +78,13 @@ fn of_many_seeds_every_history_is_legal() {
         faults += ran.faults.len();
         lost += ran.history.fenced.len();
         moved += ran.moved;
+        resumed += ran.resumed;
     }
     println!(
-        "{operations} operations, {faults} faults, {lost} sessions fenced, {moved} values received \
-         where their channel had moved"
+        "{operations} operations, {faults} faults, {lost} sessions fenced, {resumed} resumed, \
+         {moved} values received where their channel had moved"
     );
-    let much = operations > 10_000 && faults > 100 && lost > 50 && moved > 50;
+    let much = operations > 10_000 && faults > 100 && lost > 50 && moved > 50 && resumed > 50;
     assert!(much || env::var_os("FARSPAWN_SEED").is_some(), "it is put to the test");
 }
 
@@ -149,6 +152,11 @@ fn planted_lost_declines_are_found() {
 #[test]
 fn planted_late_accepts_are_found() {
     shows(Plant::LateAccepts, &[Rule::Duplicate]);
+}
+
+#[test]
+fn planted_repetitions_are_found() {
+    shows(Plant::Repetitions, &[Rule::Duplicate]);
 }
 
 #[test]

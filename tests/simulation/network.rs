@@ -11,13 +11,19 @@ use checker::generate::Random;
 pub(crate) enum Happening {
     /// A host's frames leave it.
     Flush(usize),
-    /// A batch arrives at the coordinator.
-    ToHome(usize, Bytes),
+    /// A batch arrives at the coordinator, on a link of this number.
+    ToHome(usize, u64, Bytes),
     /// A batch arrives at a host.
-    ToHost(usize, Bytes),
-    /// A host sees that the coordinator closed its link.
-    Closed(usize),
-    /// The coordinator sees that a host's link broke.
+    ToHost(usize, u64, Bytes),
+    /// A host says, on a new link, which frame it had last.
+    Resume(usize, u64, u64),
+    /// The coordinator answers.
+    Resumed(usize, u64, u64),
+    /// A host looks for a new link.
+    Retry(usize),
+    /// A host hears that its session is over.
+    Closed(usize, u64),
+    /// The platform says that a process has ended.
     Broken(usize),
     /// A process ends.
     Exit(usize),
@@ -80,8 +86,10 @@ impl Network {
     /// Holds back what is under way and what follows, in the directions named.
     pub(crate) fn hold(&mut self, host: usize, directions: [bool; 2], until: u64) {
         let late = |happening: &Happening| match happening {
-            Happening::ToHost(at, _) | Happening::Closed(at) => directions[0] && *at == host,
-            Happening::ToHome(at, _) => directions[1] && *at == host,
+            Happening::ToHost(at, ..) | Happening::Closed(at, _) | Happening::Resumed(at, ..) => {
+                directions[0] && *at == host
+            }
+            Happening::ToHome(at, ..) | Happening::Resume(at, ..) => directions[1] && *at == host,
             _ => false,
         };
         let held = self.agenda.iter().filter(|(at, happening)| at.0 < until && late(happening));
@@ -106,7 +114,7 @@ impl Network {
     /// be lost too.
     pub(crate) fn lose_last(&mut self, host: usize, count: usize) {
         let from =
-            |happening: &Happening| matches!(happening, Happening::ToHome(at, _) if *at == host);
+            |happening: &Happening| matches!(happening, Happening::ToHome(at, ..) if *at == host);
         let last = self.agenda.iter().rev().filter(|(_, happening)| from(happening)).take(count);
         let last: Vec<(u64, u64)> = last.map(|(at, _)| *at).collect();
         last.into_iter().for_each(|at| drop(self.agenda.remove(&at)));

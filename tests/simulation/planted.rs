@@ -26,6 +26,8 @@ pub(crate) enum Plant {
     LostDeclines,
     /// The home hears that an offer was taken after it has heard what followed.
     LateAccepts,
+    /// What a host says again, because its link broke, is heard again.
+    Repetitions,
     /// Nobody is ever fenced.
     NoFence,
     /// The home makes room for one value more.

@@ -11,8 +11,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use channels::id::{OperationId, SessionId};
-use channels::sequence::Sequence;
-use channels::wire::{BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role, read_batch};
+use channels::session::Session;
+use channels::wire::{BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role};
 use checker::generate::Random;
 use checker::{Commit, History, NEVER, Record, TaskEnd};
 use coordinator::scheduler::Policy;
@@ -21,6 +21,7 @@ use coordinator::{Command, Event, Settings};
 use crate::executor::Shared;
 use crate::home::Home;
 use crate::host::{Host, State};
+use crate::links::Link;
 use crate::network::{Happening, Network};
 use crate::planted::Plant;
 use crate::program::{Arguments, Program, act};
@@ -46,15 +47,19 @@ pub(crate) struct Ran {
     pub(crate) ended: bool,
     /// Values that workers received on channels that had been at home at the client.
     pub(crate) moved: usize,
+    /// How often a link broke and the session went on.
+    pub(crate) resumed: u64,
 }
 
 /// Which faults a seed has.
-struct Swarm {
+pub(crate) struct Swarm {
     crashes: bool,
     freezes: bool,
     partitions: bool,
     slow: bool,
     failed_launches: bool,
+    /// Links break, and are found anew.
+    cuts: bool,
     /// Whether the platform ends workers that are fenced. (Lambda does not: they thaw and go on.)
     stops: bool,
     count: u32,
@@ -65,16 +70,16 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) home: Home,
     pub(crate) hosts: Vec<Host>,
-    network: Network,
-    /// Both directions of each link, as the two ends count them: home's, and the host's.
-    sequences: Vec<[Sequence; 2]>,
+    pub(crate) network: Network,
+    pub(crate) links: Vec<Link>,
     started: Rc<RefCell<VecDeque<Arguments>>>,
-    swarm: Swarm,
-    fenced: BTreeSet<u32>,
+    pub(crate) swarm: Swarm,
+    pub(crate) fenced: BTreeSet<u32>,
     trace: u64,
     faults: Vec<String>,
     pub(crate) plant: Plant,
     pub(crate) planted: u32,
+    pub(crate) resumed: u64,
     /// Frames that a planted bug holds back.
     pub(crate) late: Vec<(usize, Frame)>,
 }
@@ -90,6 +95,7 @@ pub(crate) fn run(seed: u64, plant: Plant) -> Ran {
         partitions: flip(),
         slow: flip(),
         failed_launches: flip(),
+        cuts: flip(),
         stops: flip(),
         count: 1 + random.below(4),
     };
@@ -109,7 +115,7 @@ pub(crate) fn run(seed: u64, plant: Plant) -> Ran {
         home,
         hosts: Vec::new(),
         network: Network::default(),
-        sequences: Vec::new(),
+        links: Vec::new(),
         started: Rc::default(),
         swarm,
         fenced: BTreeSet::new(),
@@ -117,6 +123,7 @@ pub(crate) fn run(seed: u64, plant: Plant) -> Ran {
         faults: Vec::new(),
         plant,
         planted: 0,
+        resumed: 0,
         late: Vec::new(),
     };
     world.run(Program::new(seed))
@@ -172,7 +179,8 @@ impl World {
         let log = known.copied().collect();
         let moved = |r: &&Record| r.is_take() && r.session > 0 && late.contains(&r.channel);
         let moved = history.records.iter().filter(moved).count();
-        Ran { history, log, trace, faults, left_over: self.home.channels(), ended, moved }
+        let (left_over, resumed) = (self.home.channels(), self.resumed);
+        Ran { history, log, trace, faults, left_over, ended, moved, resumed }
     }
 
     /// Something happens.
@@ -216,7 +224,7 @@ impl World {
         self.shared.set_now(self.shared.now() + took);
     }
 
-    fn note(&mut self, what: &dyn Display) {
+    pub(crate) fn note(&mut self, what: &dyn Display) {
         let line = format!("{} {what}", self.shared.now());
         if std::env::var_os("FARSPAWN_TRACE").is_some() {
             println!("{line}");
@@ -232,45 +240,30 @@ impl World {
         let now = self.shared.now();
         match happening {
             Happening::Flush(host) => self.flush(host),
-            Happening::ToHome(host, bytes) => {
-                let (envelope, frames) = read_batch(bytes).expect("it was written by us");
-                let came = self.sequences[host][0].receive(envelope, frames.len() as u64);
-                came.expect("a link keeps the order");
-                frames.into_iter().for_each(|frame| self.deliver(host, frame));
-            }
-            Happening::ToHost(host, bytes) => match self.hosts[host].state {
-                State::Frozen(until) if until > now => {
-                    self.network.at(until, Happening::ToHost(host, bytes));
-                }
-                State::Down => {}
-                State::Up | State::Frozen(_) => {
-                    let (envelope, frames) = read_batch(bytes).expect("it was written by us");
-                    let came = self.sequences[host][1].receive(envelope, frames.len() as u64);
-                    came.expect("a link keeps the order");
-                    self.hosts[host].heard = now;
-                    for frame in frames {
-                        self.note(&format_args!("{host} <- {frame}"));
-                        if let Some(frame) = self.hosts[host].node.receive(frame) {
-                            self.hosts[host].on_frame(frame);
-                        }
-                    }
-                }
-            },
-            Happening::Closed(host) => self.lose(host, "the coordinator closed the connection"),
+            Happening::ToHome(host, link, bytes) => self.at_home(host, link, bytes),
+            Happening::ToHost(host, link, bytes) => self.at_host(host, link, bytes),
+            Happening::Resume(host, link, last) => self.resume(host, link, last),
+            Happening::Resumed(host, link, last) => self.resumed(host, link, last),
+            Happening::Retry(host) => self.retry(host),
+            Happening::Closed(host, link) if link != self.links[host].number => {}
+            Happening::Closed(host, _) => self.lose(host, "the coordinator closed the connection"),
             Happening::Broken(host) => {
                 if self.plant == Plant::NoFence {
                     return;
                 }
-                let session = self.hosts[host].session;
-                let cause = "the connection broke".to_owned();
+                let (launch, cause) = (self.hosts[host].launch, "its process ended".to_owned());
                 if !self.hosts[host].said_goodbye {
                     self.fenced.insert(host as u32);
                 }
-                self.handle(Event::Disconnected { session, cause });
+                self.handle(Event::LaunchEnded { launch, cause });
             }
             Happening::Exit(host) => self.hosts[host].state = State::Down,
             Happening::HomeTick => {
                 self.handle(Event::Tick);
+                for host in 0..self.links.len() {
+                    self.links[host].home.tick();
+                    self.pump_home(host);
+                }
                 self.network.at(now + LEASE / 8, Happening::HomeTick);
             }
             Happening::HostTick(host) => self.host_tick(host),
@@ -289,7 +282,7 @@ impl World {
     fn connect(&mut self, launch: u64) {
         let name = self.hosts.len();
         self.hosts.push(Host::new(name, launch, &self.shared));
-        self.sequences.push([Sequence::default(); 2]);
+        self.links.push(Link::default());
         let build = Build { release: "0".to_owned(), tasks: 1, hash: 1 };
         let role = match launch {
             0 => Role::Client { workers_max: 0, place: Place::Apart },
@@ -310,6 +303,7 @@ impl World {
             State::Frozen(_) | State::Up => self.hosts[host].state = State::Up,
         }
         let lease = if self.plant == Plant::Zombies { TIME_MAX } else { lease_of(self.plant) };
+        self.links[host].host.tick();
         if !self.hosts[host].tick(now, lease) {
             return self.lose(host, "the coordinator was silent");
         }
@@ -317,12 +311,13 @@ impl World {
     }
 
     /// A host's link is gone for good. Its tasks may see that before the process ends.
-    fn lose(&mut self, host: usize, cause: &str) {
+    pub(crate) fn lose(&mut self, host: usize, cause: &str) {
         let now = self.shared.now();
         match self.hosts[host].state {
             State::Down => return,
             State::Frozen(until) if until > now => {
-                return self.network.at(until, Happening::Closed(host));
+                let link = self.links[host].number;
+                return self.network.at(until, Happening::Closed(host, link));
             }
             State::Frozen(_) | State::Up => {}
         }
@@ -332,28 +327,8 @@ impl World {
         self.network.at(exit + 100, Happening::Broken(host));
     }
 
-    fn flush(&mut self, host: usize) {
-        let now = self.shared.now();
-        match self.hosts[host].state {
-            State::Down => return,
-            State::Frozen(until) if until > now => {
-                return self.network.at(until, Happening::Flush(host));
-            }
-            State::Frozen(_) | State::Up => {}
-        }
-        let mut batch = BatchWriter::new(self.sequences[host][1].envelope());
-        if self.hosts[host].node.take_outgoing(&mut batch) {
-            self.shared.ring(host);
-        }
-        if !batch.is_empty() {
-            self.sequences[host][1].sent(batch.frames());
-            let when = self.network.arrival(host, true, now, &mut self.random);
-            self.network.at(when, Happening::ToHome(host, batch.finish()));
-        }
-    }
-
     /// A frame arrives at the coordinator, unless a planted bug has it otherwise.
-    fn deliver(&mut self, host: usize, frame: Frame) {
+    pub(crate) fn deliver(&mut self, host: usize, frame: Frame) {
         self.note(&format_args!("{host} -> {frame}"));
         for event in self.plant.of(self, host, frame) {
             self.handle(event);
@@ -380,10 +355,12 @@ impl World {
         for command in self.home.handle(now, event) {
             self.note(&command);
             match command {
+                Command::Admit { session, epoch, .. } => {
+                    let link = &mut self.links[session.0 as usize];
+                    (link.home, link.host) = (Session::new(epoch), Session::new(epoch));
+                }
                 Command::Send { session, frame } => {
-                    let host = session.0 as usize;
-                    let head = self.sequences[host][0].envelope();
-                    batches.entry(host).or_insert_with(|| BatchWriter::new(head)).push(&frame);
+                    batches.entry(session.0 as usize).or_default().push(&frame);
                 }
                 Command::Close { session, .. } => {
                     let host = session.0 as usize;
@@ -392,7 +369,9 @@ impl World {
                     }
                     let when = self.network.arrival(host, false, now, &mut self.random);
                     let deaf = if self.plant == Plant::Zombies { 5 * LEASE } else { 0 };
-                    self.network.at(when + deaf, Happening::Closed(host));
+                    let link = self.links[host].number;
+                    self.links[host].is_over = true;
+                    self.network.at(when + deaf, Happening::Closed(host, link));
                 }
                 Command::Launch { launch } => {
                     let when = now + 100 + u64::from(self.random.below(3000));
@@ -413,19 +392,6 @@ impl World {
         }
     }
 
-    fn send(&mut self, host: usize, batch: BatchWriter) {
-        self.sequences[host][0].sent(batch.frames());
-        let when = self.network.arrival(host, false, self.shared.now(), &mut self.random);
-        self.network.at(when, Happening::ToHost(host, batch.finish()));
-    }
-
-    /// A frame that the coordinator did not send.
-    pub(crate) fn forge(&mut self, host: usize, frame: &Frame) {
-        let mut batch = BatchWriter::new(self.sequences[host][0].envelope());
-        batch.push(frame);
-        self.send(host, batch);
-    }
-
     /// Something goes wrong with one of the workers, or the client's link is slow.
     fn fault(&mut self) {
         let now = self.shared.now();
@@ -440,7 +406,7 @@ impl World {
         }
         let host = workers[self.random.below(workers.len() as u32) as usize];
         let long = u64::from(self.random.below(3 * LEASE as u32));
-        let what = match self.random.below(5) {
+        let what = match self.random.below(7) {
             0 | 1 if self.swarm.crashes => {
                 self.hosts[host].state = State::Down;
                 let lost = self.random.below(3) as usize;
@@ -471,6 +437,11 @@ impl World {
                 let by = u64::from(self.random.below(1000));
                 self.network.slow_down(host, by);
                 format!("{now}: the link of {host} is slower by {by}")
+            }
+            5 | 6 if self.swarm.cuts => {
+                let host = if self.random.once_in(3) { 0 } else { host };
+                self.cut(host);
+                format!("{now}: the link of {host} breaks")
             }
             _ => return,
         };

@@ -106,7 +106,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// they have waited longest.
     #[inline]
     pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
+        while self.len() < self.capacity() && !self.offers.is_empty() && !W::TAKES {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
@@ -118,7 +118,7 @@ impl<M, W: Waiter> Chan<M, W> {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
-        while self.len() < self.capacity
+        while self.len() < self.capacity()
             && let Some((place, (message, waiter))) = self.sends.pop()
         {
             if waiter.claim() {
@@ -140,7 +140,7 @@ impl<M, W: Waiter> Chan<M, W> {
             // A bug on purpose, for the checks: it returns behind the younger.
             Source::Ended(_) if cfg!(planted = "unrecv") && W::TAKES => self.append(offer.message),
             Source::Ended(age) => {
-                self.apart += usize::from(W::TAKES);
+                self.apart += u32::from(W::TAKES);
                 self.aside().returned.insert(age, offer.message);
             }
             Source::Waits(place, kept) => {
@@ -183,26 +183,15 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     pub(super) fn aside(&mut self) -> &mut Aside<M, W> {
-        self.quiet = false;
         self.aside.get_or_insert_with(Box::default)
     }
 
-    /// Every operation that found the channel not quiet ends here.
+    /// Every operation that may have emptied what is aside ends here.
     #[inline]
     pub(super) fn rest(&mut self) {
         if self.aside.as_deref().is_some_and(Aside::is_bare) {
             self.aside = None;
         }
-        self.rest_bare();
-    }
-
-    /// The same where nothing is aside, or it is not known whether it must stay.
-    #[inline]
-    pub(super) fn rest_bare(&mut self) {
-        self.quiet = self.receives.is_empty()
-            && self.sends.is_empty()
-            && self.aside.is_none()
-            && (W::TAKES || self.offers.is_empty());
         debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
         debug_assert!(self.is_full() || self.sends.is_empty());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());

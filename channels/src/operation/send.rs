@@ -63,10 +63,9 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
             Step::New => {
-                let mut told = shared.told();
                 let mut core = shared.lock();
                 if let Location::Local(chan) = &mut core.location
-                    && (chan.put(&mut self.value) || chan.give(&mut self.value, &mut told.waiter))
+                    && chan.put(&mut self.value)
                 {
                     self.step = Step::Done;
                     return Poll::Ready(Ok(()));
@@ -78,6 +77,30 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn start(
+        &mut self,
+        shared: &Shared<T>,
+        core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
+        let mut told = shared.told();
+        let mut core = core;
+        if let Location::Local(chan) = &mut core.location {
+            if chan.give(&mut self.value, &mut told.waiter) {
+                self.step = Step::Done;
+                return Poll::Ready(Ok(()));
+            }
+            if chan.is_merely_full() {
+                let waiter = || Waiting::Task(waker.clone());
+                self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
+                waiting::note();
+                return Poll::Pending;
+            }
+        }
+        self.start_slow(shared, core, waker)
+    }
+
+    #[cold]
+    fn start_slow(
         &mut self,
         shared: &Shared<T>,
         mut core: Guard<'_, Core<T>>,
@@ -138,7 +161,7 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn park_in(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
-        self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
+        self.step = Step::Parked(chan.wait_send(&mut self.value, || waiter));
     }
 
     /// Sends to the home.
@@ -196,6 +219,20 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn go_on(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        if let Step::Parked(place) = self.step {
+            let mut core = shared.lock_woken();
+            if let Location::Local(chan) = &mut core.location
+                && chan.has_sent(place)
+            {
+                self.step = Step::Done;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.go_on_slow(shared, waker)
+    }
+
+    #[cold]
+    fn go_on_slow(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
             Step::Remote(remote) => self.ask(remote, waker),
@@ -206,7 +243,7 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn look(&mut self, place: Place, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        let mut core = shared.lock_woken();
+        let mut core = shared.lock();
         match &mut core.location {
             Location::Local(chan) => match chan.send_status(place) {
                 SendStatus::Sent => Poll::Ready(Ok(())),
