@@ -6,6 +6,7 @@ mod coordinator;
 mod examples;
 mod failure;
 mod handshake;
+mod histories;
 mod links;
 mod macros;
 mod message;

@@ -39,9 +39,7 @@ impl TaskId {
 /// 128 bits from the operating system, read anew each time: a process restored from a snapshot
 /// shares no generator state with its copies.
 fn random_u128() -> u128 {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).expect("the operating system has a random source");
-    u128::from_le_bytes(bytes)
+    u128::from_le_bytes(crate::chance::bytes())
 }
 
 /// Sixteen bits are enough to follow a channel through a log and too few to use it.

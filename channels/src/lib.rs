@@ -108,6 +108,7 @@
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
+//! - `chance`: random bits, or a simulation's seed.
 //! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel.
@@ -121,6 +122,8 @@
 
 pub mod blocking;
 pub mod chan;
+#[doc(hidden)]
+pub mod chance;
 mod claim;
 pub mod codec;
 mod handle;

@@ -28,4 +28,6 @@ pub use case::{Answer, Case, Operand, Outcome, ReceiveCase, SendCase, Steps};
 pub use choose::{Choosing, Either, choose, choose_blocking, choose_now, choose_now_blocking};
 pub use nil::{OptionalReceiver, OptionalSender};
 pub use random::first;
+#[cfg(all(feature = "simulation", not(any(loom, shuttle))))]
+pub(crate) use random::reseed;
 pub use std::option::Option;

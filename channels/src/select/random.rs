@@ -5,6 +5,8 @@
 use checked::below;
 #[cfg(not(any(loom, shuttle)))]
 use own::below;
+#[cfg(all(feature = "simulation", not(any(loom, shuttle))))]
+pub(crate) use own::reseed;
 use smallvec::SmallVec;
 
 /// All of `0..count`, in random order.
@@ -66,9 +68,13 @@ mod own {
     }
 
     fn seed() -> u64 {
-        let mut bytes = [0; 8];
-        getrandom::fill(&mut bytes).expect("the operating system has a random source");
-        u64::from_le_bytes(bytes) | 1
+        u64::from_le_bytes(crate::chance::bytes()) | 1
+    }
+
+    /// Begins anew with another seed.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn reseed() {
+        STATE.set(seed());
     }
 
     /// A number below `bound`, each as likely as the others.
