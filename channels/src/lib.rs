@@ -123,6 +123,7 @@ pub mod blocking;
 pub mod chan;
 mod claim;
 pub mod codec;
+mod flow;
 mod handle;
 pub mod id;
 pub mod line;

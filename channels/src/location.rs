@@ -22,6 +22,7 @@ use parking_lot::ReentrantMutex;
 
 use crate::chan::Chan;
 use crate::claim::{Waiting, Wakes};
+use crate::flow::Flow;
 use crate::handle::Message;
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
@@ -69,6 +70,7 @@ pub(crate) enum Location<T> {
 pub(crate) struct Relayed<T> {
     pub(crate) channel: ChannelId,
     pub(crate) node: Arc<Node>,
+    pub(crate) flow: Arc<Flow>,
     /// Arrivals of handles since the node last had none, by [`Side`].
     arrivals: [u32; 2],
     /// Operations that waited when the channel left, until their futures look.
@@ -92,7 +94,8 @@ impl<T> Relayed<T> {
             receives: BTreeMap::new(),
             end: None,
         };
-        Self { channel, node, arrivals: [0; 2], moved }
+        let flow = node.open_flow(channel);
+        Self { channel, node, flow, arrivals: [0; 2], moved }
     }
 }
 
@@ -166,8 +169,7 @@ impl<T> Shared<T> {
             }
             (Location::Relayed(relayed), _) => {
                 let arrivals = mem::take(&mut relayed.arrivals[side as usize]);
-                let channel = relayed.channel;
-                relayed.node.push(Frame::Detach { channel, side, arrivals });
+                relayed.node.leave(relayed.channel, &relayed.flow, side, arrivals);
             }
         }
         drop(core);
@@ -261,6 +263,7 @@ impl<T> Shared<T> {
         core.gone[side as usize] = false;
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
+            relayed.flow.arrive(side);
         }
         drop(core);
         Ok(shared)

@@ -17,8 +17,12 @@ use std::task::{Poll, Waker};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
+use crate::flow::Flow;
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage, Stats};
+use crate::wire::{
+    BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Passage,
+    Side, Stats,
+};
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
 type Known = Weak<dyn Any + Send + Sync>;
@@ -27,6 +31,7 @@ type Known = Weak<dyn Any + Send + Sync>;
 pub struct Node {
     state: Mutex<State>,
     channels: DashMap<ChannelId, Known>,
+    flows: DashMap<ChannelId, Weak<Flow>>,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -56,8 +61,14 @@ pub(crate) enum Conclusion {
     Sent,
     Refused(End),
     Offered(Parcel),
+    /// Offered ahead, under this number.
+    Early(u64, Parcel),
+    /// What it asked for was on its way: it is to look, and to ask again.
+    Again,
     Ended(End),
-    Closed { first: bool },
+    Closed {
+        first: bool,
+    },
     Full,
     Ready,
     Empty,
@@ -72,22 +83,47 @@ impl Node {
         Arc::new(Self {
             state: Mutex::default(),
             channels: DashMap::new(),
+            flows: DashMap::new(),
             doorbell: Box::new(doorbell),
         })
     }
 
     /// Queues a frame. Frames leave in the order in which they were queued.
     pub fn push(&self, frame: Frame) {
+        self.queue(frame);
+    }
+
+    /// Queues a frame, as a part of the last one if that is possible. False if the link is lost.
+    fn queue(&self, frame: Frame) -> bool {
         let mut state = self.state.lock();
         if state.lost.is_some() {
-            return;
+            return false;
         }
+        let frame = match state.outgoing.back_mut() {
+            Some(last) => append(last, frame),
+            None => Some(frame),
+        };
+        let Some(frame) = frame else { return true };
         state.outgoing.push_back(frame);
         let first = state.outgoing.len() == 1;
         drop(state);
         if first {
             (self.doorbell)();
         }
+        true
+    }
+
+    /// Sends under a credit that was taken. False if the link is lost.
+    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> bool {
+        self.queue(Frame::Prepaid { channel, parcels: vec![parcel] })
+    }
+
+    /// Receives what was offered ahead.
+    pub(crate) fn take_early(&self, channel: ChannelId, flow: &Flow) -> Option<Parcel> {
+        let (number, parcel) = flow.take()?;
+        // Of a lost link nothing may be taken: it is another's by now.
+        let took = self.queue(Frame::Took { channel, first: number, count: 1 });
+        took.then_some(parcel)
     }
 
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
@@ -123,6 +159,25 @@ impl Node {
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
+            Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Credit { channel, credits } => {
+                let back = || Some(Frame::Repay { channel, credits });
+                let flow = self.flow(channel);
+                self.push_all(flow.map_or_else(back, |flow| flow.on_credit(channel, credits)));
+            }
+            Frame::Revoke { channel } => {
+                self.push_all(self.flow(channel).and_then(|flow| flow.repay(channel)));
+            }
+            Frame::Early { channel, first, parcels } => {
+                let count = parcels.len() as u32;
+                let back = Some(Frame::Untaken { channel, first, count });
+                let flow = self.flow(channel);
+                self.push_all(flow.map_or(back, |flow| flow.on_early(channel, first, parcels)));
+            }
+            Frame::Recall { channel } => {
+                let flow = self.flow(channel);
+                self.push_all(flow.map(|flow| flow.on_recall(channel)).unwrap_or_default());
+            }
             other => return Some(other),
         }
         None
@@ -146,6 +201,29 @@ impl Node {
             .collect();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Queues frames, in their order.
+    fn push_all(&self, frames: impl IntoIterator<Item = Frame>) {
+        frames.into_iter().for_each(|frame| self.push(frame));
+    }
+
+    /// What is lent to this node on a channel.
+    pub(crate) fn flow(&self, channel: ChannelId) -> Option<Arc<Flow>> {
+        self.flows.get(&channel)?.upgrade()
+    }
+
+    /// A channel whose home is the coordinator is known here from now on.
+    pub(crate) fn open_flow(&self, channel: ChannelId) -> Arc<Flow> {
+        let flow = Arc::<Flow>::default();
+        self.flows.insert(channel, Arc::downgrade(&flow));
+        flow
+    }
+
+    /// The last handle of a side is gone: what was lent goes back, and the handles' arrivals.
+    pub(crate) fn leave(&self, channel: ChannelId, flow: &Flow, side: Side, arrivals: u32) {
+        self.push_all(flow.leave(channel, side));
+        self.push(Frame::Detach { channel, side, arrivals });
     }
 
     /// Why the link is gone, if it is.
@@ -210,6 +288,31 @@ impl Node {
         operation
     }
 
+    /// Starts a receive, and says what else would be taken. It concludes at once if something has
+    /// come ahead.
+    pub(crate) fn begin_receive(
+        &self,
+        channel: ChannelId,
+        waker: Waker,
+        frame: impl FnOnce(OperationId) -> Frame,
+    ) -> OperationId {
+        let flow = self.flow(channel).filter(|_| self.lost().is_none());
+        match flow.map_or(Err(None), |flow| flow.take_or_ask(channel)) {
+            Ok((number, parcel)) => {
+                let mut state = self.state.lock();
+                state.next_operation += 1;
+                let operation = OperationId(state.next_operation);
+                let early = Operation::Concluded(Conclusion::Early(number, parcel));
+                state.operations.insert(operation, early);
+                operation
+            }
+            Err(ask) => {
+                self.push_all(ask);
+                self.begin(waker, frame)
+            }
+        }
+    }
+
     /// Asks how an operation ended.
     pub(crate) fn poll(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
         let mut state = self.state.lock();
@@ -227,24 +330,30 @@ impl Node {
     }
 
     /// Whether an operation has its answer, or never will; if not, it will wake this waker.
-    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> bool {
+    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> Answered {
         let mut state = self.state.lock();
         let is_lost = state.lost.is_some();
         match state.operations.get_mut(&operation) {
             Some(Operation::Waiting(known)) if !is_lost => {
                 known.clone_from(waker);
-                false
+                Answered::No
             }
-            _ => true,
+            Some(Operation::Concluded(Conclusion::Again)) if !is_lost => Answered::Again,
+            _ => Answered::Yes,
         }
     }
 
     /// Gives an operation up; `frame` tells the home, unless the answer came before and says all.
     pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
         let ended = self.state.lock().operations.remove(&operation);
-        let unsettled = Operation::is_unsettled;
-        if ended.as_ref().is_some_and(unsettled) {
-            self.push(frame);
+        match (ended, frame) {
+            // Not to those that wait here: another receive of this node may wait at the home.
+            (
+                Some(Operation::Concluded(Conclusion::Early(first, _))),
+                Frame::Decline { channel, .. },
+            ) => self.push(Frame::Untaken { channel, first, count: 1 }),
+            (Some(ended), frame) if ended.is_unsettled() => self.push(frame),
+            _ => {}
         }
     }
 
@@ -277,6 +386,7 @@ impl Node {
     /// Forgets a channel that no handle here names any more.
     pub(crate) fn forget(&self, channel: ChannelId) {
         self.channels.remove_if(&channel, |_, known| known.strong_count() == 0);
+        self.flows.remove_if(&channel, |_, flow| flow.strong_count() == 0);
     }
 
     fn conclude(&self, operation: OperationId, conclusion: Conclusion) {
@@ -289,6 +399,44 @@ impl Node {
             waker.wake();
         }
     }
+}
+
+/// Whether an operation has its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Answered {
+    No,
+    /// It is to ask again.
+    Again,
+    Yes,
+}
+
+/// Makes a frame part of the last one that waits, if both are of the same kind and channel and none
+/// would come before another thing that it must follow.
+fn append(last: &mut Frame, frame: Frame) -> Option<Frame> {
+    match (last, frame) {
+        (
+            Frame::Prepaid { channel, parcels },
+            Frame::Prepaid { channel: same, parcels: mut more },
+        ) if *channel == same && parcels.len() < PARCELS_MAX && is_small(parcels, &more) => {
+            parcels.append(&mut more);
+            None
+        }
+        (
+            Frame::Took { channel, first, count },
+            Frame::Took { channel: same, first: next, count: more },
+        ) if *channel == same && *first + u64::from(*count) == next => {
+            *count += more;
+            None
+        }
+        (_, frame) => Some(frame),
+    }
+}
+
+/// Whether values fit into one frame with others. Those of one size tell the size of all.
+fn is_small(parcels: &[Parcel], more: &[Parcel]) -> bool {
+    let largest = parcels.iter().chain(more).map(|parcel| parcel.payload.len()).max();
+    largest.unwrap_or(0) * (parcels.len() + more.len()) <= CHUNK_BYTES_MAX
 }
 
 /// A question under way.

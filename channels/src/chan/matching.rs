@@ -35,7 +35,8 @@ impl<M, W: Waiter> Chan<M, W> {
         self.has_ended_values() || !self.sends.is_empty()
     }
 
-    pub(super) fn has_ended_values(&self) -> bool {
+    /// Whether a value is here whose send has ended, and that is not on offer.
+    pub fn has_ended_values(&self) -> bool {
         !self.buffer.is_empty()
             || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
     }

@@ -1,0 +1,173 @@
+//! Early offers: values reserved for a session that keeps receiving, ahead of its receives, so that
+//! the next receive takes one without a round trip.
+//!
+//! A session has asked for them: with one of its receives it said how many it would take besides
+//! (`Ahead`), and each that it takes asks for one more. They are offers like any others: they count
+//! against the capacity, and go back to their old places if the session dies. One session at a time
+//! has them, and no value is offered ahead while a receive waits. So whoever else would receive has
+//! them recalled first, and waits (in the `gate`) until each is answered: it cannot get a younger
+//! value than one that nobody took.
+//!
+//! States: *nobody's* -> *open* (an owner, and how many it may have at once) -> *recalled* (nothing
+//! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never used
+//! twice in a channel, so that an answer names what it means even if the window has had other owners
+//! since.
+
+use std::collections::VecDeque;
+
+use channels::id::SessionId;
+use channels::line::Place;
+
+/// No session has more early offers of one channel.
+pub const WINDOW_MAX: usize = 4096;
+/// No session has more bytes in early offers of one channel, but for the last.
+pub const WINDOW_BYTES_MAX: usize = 1 << 20;
+
+/// The early offers of one channel.
+#[derive(Debug, Default)]
+pub struct Window {
+    owner: Option<SessionId>,
+    size: usize,
+    recalled: bool,
+    /// Below this number the owner has seen all.
+    seen: u64,
+    /// The number of the first in `out`.
+    first: u64,
+    /// Those under way, and absent ones that were answered before an older one.
+    out: VecDeque<Option<Early>>,
+    unanswered: usize,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Early {
+    place: Place,
+    bytes: usize,
+}
+
+/// Whether early offers stand in somebody's way.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Recall {
+    /// Nobody has any.
+    Home,
+    /// They have been recalled already.
+    Underway,
+    /// Their owner is to be told, and may have some.
+    Tell(SessionId),
+}
+
+/// An answer to early offers that were not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unoffered;
+
+impl Window {
+    /// A session would take so many ahead. It has seen all early offers below a number.
+    pub fn ask(&mut self, session: SessionId, size: usize, seen: u64) {
+        if self.owner.is_none() {
+            self.owner = Some(session);
+        }
+        if self.owner == Some(session) && !self.recalled {
+            self.size = size.min(WINDOW_MAX);
+            self.seen = seen;
+        } else if self.owner == Some(session) {
+            self.seen = seen;
+        }
+    }
+
+    /// Whether the session asked before it saw what had been offered to it ahead.
+    pub fn is_unseen_by(&self, session: SessionId) -> bool {
+        let unseen = self.seen.saturating_sub(self.first) as usize;
+        self.owner == Some(session) && self.out.iter().skip(unseen).any(Option::is_some)
+    }
+
+    /// Whose receives one more value may be offered ahead of.
+    pub fn next_owner(&self, capacity: usize) -> Option<SessionId> {
+        let size = self.size.min(capacity);
+        let room = self.unanswered < size && self.bytes < WINDOW_BYTES_MAX;
+        self.owner.filter(|_| room && !self.recalled)
+    }
+
+    /// A value was offered ahead. Says which number it has.
+    pub fn offer(&mut self, place: Place, bytes: usize) -> u64 {
+        self.out.push_back(Some(Early { place, bytes }));
+        self.unanswered += 1;
+        self.bytes += bytes;
+        self.first + self.out.len() as u64 - 1
+    }
+
+    /// An answer to early offers in a row: what they are at the channel.
+    pub fn answer(
+        &mut self,
+        session: SessionId,
+        first: u64,
+        count: usize,
+    ) -> Result<Vec<Place>, Unoffered> {
+        if self.owner != Some(session) {
+            return Err(Unoffered);
+        }
+        let start = first.checked_sub(self.first).ok_or(Unoffered)? as usize;
+        let end = start.checked_add(count).ok_or(Unoffered)?;
+        if end > self.out.len() || self.out.range(start..end).any(Option::is_none) {
+            return Err(Unoffered);
+        }
+        let answered: Vec<Early> =
+            self.out.range_mut(start..end).filter_map(Option::take).collect();
+        self.unanswered -= answered.len();
+        self.bytes -= answered.iter().map(|early| early.bytes).sum::<usize>();
+        while let Some(None) = self.out.front() {
+            self.out.pop_front();
+            self.first += 1;
+        }
+        self.rest();
+        Ok(answered.into_iter().map(|early| early.place).collect())
+    }
+
+    /// Whether early offers of another session, or an end of them that is under way, stand in a
+    /// session's way.
+    pub fn stands_in_the_way_of(&self, session: SessionId) -> bool {
+        self.owner.is_some_and(|owner| owner != session) || self.recalled
+    }
+
+    /// Whether a session has some, or may have.
+    pub fn is_owned_by(&self, session: SessionId) -> bool {
+        self.owner == Some(session)
+    }
+
+    /// Whether no session has any.
+    pub fn is_nobodys(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// Another needs the early offers, or the owner wants no more.
+    pub fn recall(&mut self) -> Recall {
+        let Some(owner) = self.owner else { return Recall::Home };
+        if self.recalled {
+            return Recall::Underway;
+        }
+        self.recalled = true;
+        self.rest();
+        Recall::Tell(owner)
+    }
+
+    /// A session has no handle to receive any more, or is dead: what it had goes back elsewhere.
+    pub fn leave(&mut self, session: SessionId) -> Vec<Place> {
+        if self.owner != Some(session) {
+            return Vec::new();
+        }
+        self.first += self.out.len() as u64;
+        self.unanswered = 0;
+        self.bytes = 0;
+        self.recalled = true;
+        let left = self.out.drain(..).flatten().map(|early| early.place).collect();
+        self.rest();
+        left
+    }
+
+    /// A recalled window whose offers are all answered is nobody's.
+    fn rest(&mut self) {
+        if self.recalled && self.unanswered == 0 {
+            (self.owner, self.size, self.recalled) = (None, 0, false);
+        }
+    }
+}
