@@ -87,14 +87,14 @@ pub(crate) struct Moved<T> {
 }
 
 impl<T> Relayed<T> {
-    fn new(channel: ChannelId, node: Arc<Node>) -> Self {
+    fn new(channel: ChannelId, node: Arc<Node>, capacity: u32) -> Self {
         let moved = Moved {
             sends: BTreeMap::new(),
             unsent: BTreeMap::new(),
             receives: BTreeMap::new(),
             end: None,
         };
-        let flow = node.open_flow(channel);
+        let flow = node.open_flow(channel, capacity);
         Self { channel, node, flow, arrivals: [0; 2], moved }
     }
 }
@@ -169,7 +169,7 @@ impl<T> Shared<T> {
             }
             (Location::Relayed(relayed), _) => {
                 let arrivals = mem::take(&mut relayed.arrivals[side as usize]);
-                relayed.node.leave(relayed.channel, &relayed.flow, side, arrivals);
+                relayed.node.leave(&relayed.flow, side, arrivals);
             }
         }
         drop(core);
@@ -253,7 +253,7 @@ impl<T> Shared<T> {
     {
         let Passage { channel, side, capacity } = passage;
         let make = || {
-            let location = Location::Relayed(Relayed::new(channel, node.clone()));
+            let location = Location::Relayed(Relayed::new(channel, node.clone(), capacity));
             Self::new(location, capacity as usize, 0) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
@@ -301,9 +301,9 @@ fn leave<T: Message>(
     node: &Arc<Node>,
     wakes: &mut Wakes,
 ) -> Vec<T> {
-    let mut relayed = Relayed::new(channel, node.clone());
-    relayed.arrivals = core.gone.map(|gone| u32::from(!gone));
     let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
+    let mut relayed = Relayed::new(channel, node.clone(), chan.capacity() as u32);
+    relayed.arrivals = core.gone.map(|gone| u32::from(!gone));
     let moved = &mut relayed.moved;
     moved.unsent = chan.take_all_refused();
     moved.end = chan.ended().cloned();
@@ -336,7 +336,7 @@ fn leave<T: Message>(
             None => Waker::noop().clone(),
         };
         let receive = |operation| Frame::Receive { channel, operation, select: 0 };
-        moved.receives.insert(place, node.begin(waker, receive));
+        moved.receives.insert(place, node.begin_receive(channel, waker, receive));
     }
     if moved.end.is_some() {
         node.push(Frame::Close { channel, operation: OperationId(0) });

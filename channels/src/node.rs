@@ -17,12 +17,14 @@ use std::task::{Poll, Waker};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use crate::flow::Flow;
+use crate::flow::{Flow, Name};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{
     BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Passage,
-    Side, Stats,
+    Stats,
 };
+
+mod lending;
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
 type Known = Weak<dyn Any + Send + Sync>;
@@ -39,19 +41,22 @@ pub struct Node {
 struct State {
     outgoing: VecDeque<Frame>,
     operations: BTreeMap<OperationId, Operation>,
+    /// Receives that were given up, and whose offers are for the stock of their channel.
+    abandoned: BTreeMap<OperationId, Arc<Flow>>,
     next_operation: u64,
     lost: Option<String>,
 }
 
 enum Operation {
-    Waiting(Waker),
+    /// With the channel's flow, if it receives.
+    Waiting(Waker, Option<Arc<Flow>>),
     Concluded(Conclusion),
 }
 
 impl Operation {
     /// Whether the home still holds something for it.
     fn is_unsettled(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Concluded(Conclusion::Offered(_)))
+        matches!(self, Self::Waiting(..) | Self::Concluded(Conclusion::Offered(_)))
     }
 }
 
@@ -61,8 +66,8 @@ pub(crate) enum Conclusion {
     Sent,
     Refused(End),
     Offered(Parcel),
-    /// Offered ahead, under this number.
-    Early(u64, Parcel),
+    /// It was in stock.
+    Stocked(Name, Parcel),
     /// What it asked for was on its way: it is to look, and to ask again.
     Again,
     Ended(End),
@@ -113,19 +118,6 @@ impl Node {
         true
     }
 
-    /// Sends under a credit that was taken. False if the link is lost.
-    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> bool {
-        self.queue(Frame::Prepaid { channel, parcels: vec![parcel] })
-    }
-
-    /// Receives what was offered ahead.
-    pub(crate) fn take_early(&self, channel: ChannelId, flow: &Flow) -> Option<Parcel> {
-        let (number, parcel) = flow.take()?;
-        // Of a lost link nothing may be taken: it is another's by now.
-        let took = self.queue(Frame::Took { channel, first: number, count: 1 });
-        took.then_some(parcel)
-    }
-
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
     pub fn take_outgoing(&self, batch: &mut BatchWriter) -> bool {
         let mut state = self.state.lock();
@@ -160,23 +152,18 @@ impl Node {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
             Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
-            Frame::Credit { channel, credits } => {
-                let back = || Some(Frame::Repay { channel, credits });
-                let flow = self.flow(channel);
-                self.push_all(flow.map_or_else(back, |flow| flow.on_credit(channel, credits)));
-            }
+            Frame::Credit { channel, credits } => self.on_credit(channel, credits),
             Frame::Revoke { channel } => {
-                self.push_all(self.flow(channel).and_then(|flow| flow.repay(channel)));
+                if let Some(flow) = self.flow(channel) {
+                    self.repay(&flow);
+                }
             }
-            Frame::Early { channel, first, parcels } => {
-                let count = parcels.len() as u32;
-                let back = Some(Frame::Untaken { channel, first, count });
-                let flow = self.flow(channel);
-                self.push_all(flow.map_or(back, |flow| flow.on_early(channel, first, parcels)));
-            }
+            Frame::Early { channel, first, parcels } => self.on_early(channel, first, parcels),
             Frame::Recall { channel } => {
-                let flow = self.flow(channel);
-                self.push_all(flow.map(|flow| flow.on_recall(channel)).unwrap_or_default());
+                if let Some(flow) = self.flow(channel) {
+                    let mut lent = flow.lock();
+                    self.push_all(flow.empty(&mut lent));
+                }
             }
             other => return Some(other),
         }
@@ -191,39 +178,23 @@ impl Node {
         }
         state.lost = Some(cause.to_owned());
         state.outgoing.clear();
+        let abandoned = std::mem::take(&mut state.abandoned);
         let wakers: Vec<Waker> = state
             .operations
             .values()
             .filter_map(|operation| match operation {
-                Operation::Waiting(waker) => Some(waker.clone()),
+                Operation::Waiting(waker, _) => Some(waker.clone()),
                 Operation::Concluded(_) => None,
             })
             .collect();
         drop(state);
+        drop(abandoned);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Queues frames, in their order.
     fn push_all(&self, frames: impl IntoIterator<Item = Frame>) {
         frames.into_iter().for_each(|frame| self.push(frame));
-    }
-
-    /// What is lent to this node on a channel.
-    pub(crate) fn flow(&self, channel: ChannelId) -> Option<Arc<Flow>> {
-        self.flows.get(&channel)?.upgrade()
-    }
-
-    /// A channel whose home is the coordinator is known here from now on.
-    pub(crate) fn open_flow(&self, channel: ChannelId) -> Arc<Flow> {
-        let flow = Arc::<Flow>::default();
-        self.flows.insert(channel, Arc::downgrade(&flow));
-        flow
-    }
-
-    /// The last handle of a side is gone: what was lent goes back, and the handles' arrivals.
-    pub(crate) fn leave(&self, channel: ChannelId, flow: &Flow, side: Side, arrivals: u32) {
-        self.push_all(flow.leave(channel, side));
-        self.push(Frame::Detach { channel, side, arrivals });
     }
 
     /// Why the link is gone, if it is.
@@ -277,55 +248,34 @@ impl Node {
         state.next_operation += 1;
         let operation = OperationId(state.next_operation);
         if state.lost.is_some() {
-            state.operations.insert(operation, Operation::Waiting(waker.clone()));
+            state.operations.insert(operation, Operation::Waiting(waker.clone(), None));
             drop(state);
             waker.wake();
         } else {
-            state.operations.insert(operation, Operation::Waiting(waker));
+            state.operations.insert(operation, Operation::Waiting(waker, None));
             drop(state);
             self.push(frame(operation));
         }
         operation
     }
 
-    /// Starts a receive, and says what else would be taken. It concludes at once if something has
-    /// come ahead.
-    pub(crate) fn begin_receive(
-        &self,
-        channel: ChannelId,
-        waker: Waker,
-        frame: impl FnOnce(OperationId) -> Frame,
-    ) -> OperationId {
-        let flow = self.flow(channel).filter(|_| self.lost().is_none());
-        match flow.map_or(Err(None), |flow| flow.take_or_ask(channel)) {
-            Ok((number, parcel)) => {
-                let mut state = self.state.lock();
-                state.next_operation += 1;
-                let operation = OperationId(state.next_operation);
-                let early = Operation::Concluded(Conclusion::Early(number, parcel));
-                state.operations.insert(operation, early);
-                operation
-            }
-            Err(ask) => {
-                self.push_all(ask);
-                self.begin(waker, frame)
-            }
-        }
-    }
-
     /// Asks how an operation ended.
     pub(crate) fn poll(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
         let mut state = self.state.lock();
+        let lost = state.lost.clone();
         match state.operations.remove(&operation) {
             Some(Operation::Concluded(conclusion)) => Poll::Ready(conclusion),
-            _ if state.lost.is_some() => {
-                let cause = state.lost.clone().unwrap_or_default();
-                Poll::Ready(Conclusion::Ended(End::Lost(cause)))
-            }
-            _ => {
-                state.operations.insert(operation, Operation::Waiting(waker.clone()));
-                Poll::Pending
-            }
+            before => match lost {
+                Some(cause) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
+                None => {
+                    let flow = match before {
+                        Some(Operation::Waiting(_, flow)) => flow,
+                        _ => None,
+                    };
+                    state.operations.insert(operation, Operation::Waiting(waker.clone(), flow));
+                    Poll::Pending
+                }
+            },
         }
     }
 
@@ -334,7 +284,7 @@ impl Node {
         let mut state = self.state.lock();
         let is_lost = state.lost.is_some();
         match state.operations.get_mut(&operation) {
-            Some(Operation::Waiting(known)) if !is_lost => {
+            Some(Operation::Waiting(known, _)) if !is_lost => {
                 known.clone_from(waker);
                 Answered::No
             }
@@ -347,11 +297,27 @@ impl Node {
     pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
         let ended = self.state.lock().operations.remove(&operation);
         match (ended, frame) {
-            // Not to those that wait here: another receive of this node may wait at the home.
-            (
-                Some(Operation::Concluded(Conclusion::Early(first, _))),
-                Frame::Decline { channel, .. },
-            ) => self.push(Frame::Untaken { channel, first, count: 1 }),
+            (Some(Operation::Waiting(_, Some(flow))), Frame::Decline { channel, .. }) => {
+                let mut lent = flow.lock();
+                lent.stop_waiting(operation);
+                if lent.is_open() {
+                    self.state.lock().abandoned.insert(operation, flow.clone());
+                    self.push(Frame::Abandon { channel, operation });
+                } else {
+                    self.push(Frame::Decline { channel, operation });
+                }
+            }
+            (Some(Operation::Concluded(conclusion)), Frame::Decline { channel, .. }) => {
+                let (name, parcel) = match conclusion {
+                    Conclusion::Stocked(name, parcel) => (name, parcel),
+                    Conclusion::Offered(parcel) => (Name::Asked(operation), parcel),
+                    _ => return,
+                };
+                match self.flow(channel) {
+                    Some(flow) => self.put_back(&flow, name, parcel),
+                    None => self.push(name.untaken(channel)),
+                }
+            }
             (Some(ended), frame) if ended.is_unsettled() => self.push(frame),
             _ => {}
         }
@@ -391,11 +357,21 @@ impl Node {
 
     fn conclude(&self, operation: OperationId, conclusion: Conclusion) {
         let mut state = self.state.lock();
+        if let Some(flow) = state.abandoned.remove(&operation) {
+            drop(state);
+            if let Conclusion::Offered(parcel) = conclusion {
+                self.put_back(&flow, Name::Asked(operation), parcel);
+            }
+            return;
+        }
         // An answer to an operation that was given up: the home knows, or will in a moment.
         let Some(slot) = state.operations.get_mut(&operation) else { return };
         let before = std::mem::replace(slot, Operation::Concluded(conclusion));
         drop(state);
-        if let Operation::Waiting(waker) = before {
+        if let Operation::Waiting(waker, flow) = before {
+            if let Some(flow) = flow {
+                flow.lock().stop_waiting(operation);
+            }
             waker.wake();
         }
     }
@@ -433,10 +409,12 @@ fn append(last: &mut Frame, frame: Frame) -> Option<Frame> {
     }
 }
 
-/// Whether values fit into one frame with others. Those of one size tell the size of all.
+/// Whether values fit into one frame with others. None is large beside the whole, so that the whole
+/// is not large.
 fn is_small(parcels: &[Parcel], more: &[Parcel]) -> bool {
-    let largest = parcels.iter().chain(more).map(|parcel| parcel.payload.len()).max();
-    largest.unwrap_or(0) * (parcels.len() + more.len()) <= CHUNK_BYTES_MAX
+    let each = CHUNK_BYTES_MAX / (parcels.len() + more.len());
+    let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
+    first && more.iter().all(|parcel| parcel.payload.len() <= each)
 }
 
 /// A question under way.

@@ -322,6 +322,14 @@ frames! {
         /// How many, in a row.
         count: u32,
     }
+    /// Node: a receive is given up, and an offer that is on its way to it counts as early. Answered
+    /// by `Again` if none is.
+    60 Abandon {
+        /// The channel.
+        channel: ChannelId,
+        /// The receive.
+        operation: OperationId,
+    }
     /// Coordinator: free places of the buffer that are kept for this node, so that as many sends
     /// return at once.
     55 Credit {

@@ -326,7 +326,13 @@ impl Coordinator {
                 relay.repay(session, channel, credits, commands);
                 Ok(())
             }
-            Frame::Ahead { channel, window, seen } => relay.ahead(session, channel, window, seen),
+            Frame::Ahead { channel, window, seen } => {
+                relay.ahead(session, channel, window, seen, commands)
+            }
+            Frame::Abandon { channel, operation } => {
+                relay.abandon(session, channel, operation, commands);
+                Ok(())
+            }
             Frame::Took { channel, first, count } => {
                 relay.took(session, channel, first, count, commands)
             }

@@ -298,6 +298,14 @@ impl Relay {
             if home.flow.is_none() && holding.parked.is_empty() {
                 continue;
             }
+            if cfg!(planted = "early")
+                && let Some(flow) = &mut home.flow
+            {
+                // A bug on purpose, for the checks: early offers count as taken.
+                for place in flow.window.leave(session) {
+                    home.chan.accept(place, &mut |effect| self.effects.push(effect));
+                }
+            }
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
             home.watches.retain(|(whose, _), _| *whose != session);

@@ -100,7 +100,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Sends that wait return as far as there is room: first those whose value is on offer, for
     /// they have waited longest.
     fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
+        while !W::TAKES && self.len() < self.capacity && self.offers.len() > self.ended_offers() {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
@@ -122,6 +122,11 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.aside().refused.insert(place, message);
             }
         }
+    }
+
+    /// How many values on offer are of sends that have ended.
+    fn ended_offers(&self) -> usize {
+        self.apart - self.aside.as_ref().map_or(0, |aside| aside.returned.len())
     }
 
     pub(super) fn put_back(

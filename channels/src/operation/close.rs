@@ -38,9 +38,8 @@ impl<'a, T: Message> Closing<'a, T> {
             }
             Location::Relayed(relayed) => {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
-                let repay = relayed.flow.repay(channel);
+                node.repay(&relayed.flow);
                 drop(core);
-                repay.into_iter().for_each(|repay| node.push(repay));
                 let operation =
                     node.begin(waker.clone(), |operation| Frame::Close { channel, operation });
                 self.remote = Some((node, operation));

@@ -61,9 +61,9 @@ impl ReceiveOperation {
         let mut wakes = Wakes::default();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
-            let early = node.take_early(channel, &relayed.flow);
+            let stocked = node.take_stocked(&relayed.flow);
             drop(core);
-            if let Some(parcel) = early {
+            if let Some(parcel) = stocked {
                 *self = Self::Done;
                 return Poll::Ready(unpack(&node, parcel));
             }
@@ -293,12 +293,12 @@ fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
         Conclusion::Offered(parcel) => {
             node.push(Frame::Accept { channel, operation });
             if let Some(flow) = node.flow(channel) {
-                flow.note_receive();
+                flow.lock().note_receive();
             }
             unpack(node, parcel)
         }
-        Conclusion::Early(first, parcel) => {
-            node.push(Frame::Took { channel, first, count: 1 });
+        Conclusion::Stocked(name, parcel) => {
+            node.push(name.taken(channel));
             unpack(node, parcel)
         }
         Conclusion::Ended(end) => Err(end.into()),

@@ -82,7 +82,9 @@ impl Credits {
         if self.called_back || self.streak < self.patience {
             return None;
         }
-        let free = capacity.saturating_sub(length + self.out);
+        // A bug on purpose, for the checks: one more than there is room for.
+        let planted = usize::from(cfg!(planted = "credits"));
+        let free = (capacity + planted).saturating_sub(length + self.out);
         let grant = free.min(CREDITS_MAX.saturating_sub(self.out));
         // A few are not worth a frame, unless the sender waits for each.
         let enough = if self.asked { 1 } else { (capacity / 4).max(1) };

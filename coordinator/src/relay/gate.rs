@@ -89,6 +89,11 @@ impl Relay {
         request: Request,
         commands: &mut Vec<Command>,
     ) {
+        let receives = matches!(request.wish, Wish::Receive { .. } | Wish::TryReceive);
+        if receives && self.is_moot(request.session, channel) {
+            let Request { session, operation, .. } = request;
+            return commands.push(Command::send(session, Frame::Again { operation }));
+        }
         if let Some(side) = self.obstacle(channel, &request) {
             let Request { session, operation, .. } = request;
             self.ledger.park(session, channel, operation, Parked::Held(side));

@@ -21,10 +21,6 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Receive, operation)?;
-        if self.is_moot(session, channel) {
-            commands.push(Command::send(session, Frame::Again { operation }));
-            return Ok(());
-        }
         let wish = Wish::Receive { select };
         self.request(channel, Request { session, operation, wish }, commands);
         self.settle(commands);
@@ -72,8 +68,7 @@ impl Relay {
         Ok(())
     }
 
-    /// A receive is given up; a value offered to it goes back. So do early offers of the session,
-    /// for they are younger.
+    /// A receive is given up; a value offered to it goes back.
     pub fn decline(
         &mut self,
         session: SessionId,
@@ -88,11 +83,7 @@ impl Relay {
         };
         let Some(home) = self.homes.get_mut(&channel) else { return };
         self.ledger.unpark(session, channel, operation);
-        let had_offer = home.chan.offered(place).is_some();
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
-        if had_offer {
-            self.recall_own(session, channel, commands);
-        }
         self.perform(channel, commands);
         if let Some(cargo) = orphan {
             self.lose(cargo, &End::Closed);
@@ -100,7 +91,7 @@ impl Relay {
         self.settle(commands);
     }
 
-    /// What a session has ahead is younger than what it gives back.
+    /// A session that gives early offers back of its own will wants no more.
     fn recall_own(&mut self, session: SessionId, channel: ChannelId, commands: &mut Vec<Command>) {
         let Some(flow) = self.flow_mut(channel) else { return };
         if flow.window.is_owned_by(session)
@@ -117,16 +108,42 @@ impl Relay {
         channel: ChannelId,
         window: u32,
         seen: u64,
+        commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         if self.ledger.handles(session, channel, Side::Receive) == 0 {
             return Err(Violation::NotAttached(channel));
         }
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.chan.capacity() > 0 {
-            let flow = home.flow.get_or_insert_with(|| Flow::new(session));
-            flow.window.ask(session, window as usize, seen);
+        let flow = home.flow.get_or_insert_with(|| Flow::new(session));
+        let may = home.chan.capacity() > 0 && !flow.has_held(Side::Receive);
+        let granted = flow.window.ask(session, if may { window as usize } else { 0 }, seen) && may;
+        if window > 0 && !granted {
+            // It must not keep for its next receive what another may wait for.
+            commands.push(Command::send(session, Frame::Recall { channel }));
         }
         Ok(())
+    }
+
+    /// A receive is given up; an offer that is on its way to it stays the session's.
+    pub fn abandon(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        commands: &mut Vec<Command>,
+    ) {
+        match self.ledger.parked(session, channel, operation) {
+            Some(Parked::Receive(place)) => {
+                let home = self.homes.get_mut(&channel);
+                if home.is_some_and(|home| home.chan.offered(place).is_some()) {
+                    return;
+                }
+            }
+            Some(Parked::Held(_)) => {}
+            Some(Parked::Send(_) | Parked::Watch) | None => return,
+        }
+        self.decline(session, channel, operation, commands);
+        commands.push(Command::send(session, Frame::Again { operation }));
     }
 
     /// Early offers were taken: their handles are the receiver's now.

@@ -59,10 +59,6 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Receive, operation)?;
-        if self.is_moot(session, channel) {
-            commands.push(Command::send(session, Frame::Again { operation }));
-            return Ok(());
-        }
         let wish = Wish::TryReceive;
         self.request(channel, Request { session, operation, wish }, commands);
         self.settle(commands);
@@ -181,7 +177,7 @@ impl Relay {
         let credits = home.flow.as_ref().map_or(0, |flow| flow.credits.out());
         let for_all = end.is_some() || chan.len() + credits < chan.capacity();
         // The usual case first: nobody asks, or nobody would take a value.
-        // Credits out are the watching session's own, for others' are called back before it watches.
+        // Credits out are the watching session's own: others' are called back before it watches.
         if home.watches.is_empty() || !for_all && credits == 0 && !chan.has_receive(|_| true) {
             return;
         }

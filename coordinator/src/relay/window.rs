@@ -3,15 +3,15 @@
 //!
 //! A session has asked for them: with one of its receives it said how many it would take besides
 //! (`Ahead`), and each that it takes asks for one more. They are offers like any others: they count
-//! against the capacity, and go back to their old places if the session dies. One session at a time
-//! has them, and no value is offered ahead while a receive waits. So whoever else would receive has
-//! them recalled first, and waits (in the `gate`) until each is answered: it cannot get a younger
-//! value than one that nobody took.
+//! against the capacity, and go back to their old places if the session dies. One session at a
+//! time has them, and no value is offered ahead while a receive waits. So whoever else would
+//! receive has them recalled first, and waits (in the `gate`) until each is answered: it cannot
+//! get a younger value than one that nobody took.
 //!
 //! States: *nobody's* -> *open* (an owner, and how many it may have at once) -> *recalled* (nothing
-//! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never used
-//! twice in a channel, so that an answer names what it means even if the window has had other owners
-//! since.
+//! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never
+//! used twice in a channel, so that an answer names what it means even if the window has had other
+//! owners since.
 
 use std::collections::VecDeque;
 
@@ -62,17 +62,21 @@ pub enum Recall {
 pub struct Unoffered;
 
 impl Window {
-    /// A session would take so many ahead. It has seen all early offers below a number.
-    pub fn ask(&mut self, session: SessionId, size: usize, seen: u64) {
-        if self.owner.is_none() {
-            self.owner = Some(session);
+    /// A session would take so many ahead. It has seen all early offers below a number. False if
+    /// it gets none.
+    #[must_use]
+    pub fn ask(&mut self, session: SessionId, size: usize, seen: u64) -> bool {
+        if self.owner.is_none() && size > 0 {
+            (self.owner, self.seen) = (Some(session), 0);
         }
-        if self.owner == Some(session) && !self.recalled {
+        if self.owner != Some(session) {
+            return false;
+        }
+        self.seen = self.seen.max(seen);
+        if !self.recalled && size > 0 {
             self.size = size.min(WINDOW_MAX);
-            self.seen = seen;
-        } else if self.owner == Some(session) {
-            self.seen = seen;
         }
+        !self.recalled
     }
 
     /// Whether the session asked before it saw what had been offered to it ahead.
