@@ -19,10 +19,7 @@ use parking_lot::Mutex;
 
 use crate::flow::{Flow, Name};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{
-    BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Passage,
-    Stats,
-};
+use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage, Stats};
 
 mod lending;
 
@@ -104,11 +101,9 @@ impl Node {
         if state.lost.is_some() {
             return false;
         }
-        let frame = match state.outgoing.back_mut() {
-            Some(last) => append(last, frame),
-            None => Some(frame),
-        };
-        let Some(frame) = frame else { return true };
+        if state.outgoing.back_mut().is_some_and(|last| append(last, &frame)) {
+            return true;
+        }
         state.outgoing.push_back(frame);
         let first = state.outgoing.len() == 1;
         drop(state);
@@ -387,34 +382,17 @@ pub(crate) enum Answered {
     Yes,
 }
 
-/// Makes a frame part of the last one that waits, if both are of the same kind and channel and none
-/// would come before another thing that it must follow.
-fn append(last: &mut Frame, frame: Frame) -> Option<Frame> {
-    match (last, frame) {
-        (
-            Frame::Prepaid { channel, parcels },
-            Frame::Prepaid { channel: same, parcels: mut more },
-        ) if *channel == same && parcels.len() < PARCELS_MAX && is_small(parcels, &more) => {
-            parcels.append(&mut more);
-            None
-        }
-        (
-            Frame::Took { channel, first, count },
-            Frame::Took { channel: same, first: next, count: more },
-        ) if *channel == same && *first + u64::from(*count) == next => {
-            *count += more;
-            None
-        }
-        (_, frame) => Some(frame),
+/// Makes a frame part of the last one that waits, if both say of the same channel what was taken.
+fn append(last: &mut Frame, frame: &Frame) -> bool {
+    if let Frame::Took { channel, first, count } = last
+        && let Frame::Took { channel: same, first: next, count: more } = frame
+        && *channel == *same
+        && *first + u64::from(*count) == *next
+    {
+        *count += *more;
+        return true;
     }
-}
-
-/// Whether values fit into one frame with others. None is large beside the whole, so that the whole
-/// is not large.
-fn is_small(parcels: &[Parcel], more: &[Parcel]) -> bool {
-    let each = CHUNK_BYTES_MAX / (parcels.len() + more.len());
-    let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
-    first && more.iter().all(|parcel| parcel.payload.len() <= each)
+    false
 }
 
 /// A question under way.

@@ -319,27 +319,6 @@ impl Coordinator {
             Frame::Detach { channel, side, arrivals } => {
                 relay.detach(session, channel, side, arrivals, commands)
             }
-            Frame::Prepaid { channel, parcels } => {
-                relay.prepaid(session, channel, parcels, commands)
-            }
-            Frame::Repay { channel, credits } => {
-                relay.repay(session, channel, credits, commands);
-                Ok(())
-            }
-            Frame::Ahead { channel, window, seen } => {
-                relay.ahead(session, channel, window, seen, commands)
-            }
-            Frame::Abandon { channel, operation } => {
-                relay.abandon(session, channel, operation, commands);
-                Ok(())
-            }
-            Frame::Took { channel, first, count } => {
-                relay.took(session, channel, first, count, commands)
-            }
-            Frame::Untaken { channel, first, count } => {
-                relay.untaken(session, channel, first, count, commands);
-                Ok(())
-            }
             Frame::Spawn { task, name, signature, options, result, arguments } => {
                 let spawn = Spawn { task, name, signature, options, result };
                 self.scheduler.on_spawn(session, spawn, arguments, relay, commands)
@@ -361,7 +340,7 @@ impl Coordinator {
                 self.scheduler.on_report(now, session, &report);
                 Ok(())
             }
-            _ => Err(Violation::Unexpected("coordinator's own")),
+            other => relay.on_lending(session, other, commands),
         }
     }
 

@@ -9,12 +9,29 @@ use std::task::Waker;
 use super::{Conclusion, Node, Operation};
 use crate::flow::{Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{Frame, Parcel, Side};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Side};
 
 impl Node {
-    /// Sends under a credit that was taken. False if the link is lost.
-    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> bool {
-        self.queue(Frame::Prepaid { channel, parcels: vec![parcel] })
+    /// Sends under a credit that was taken. The value comes back if the link is lost.
+    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> Result<(), Parcel> {
+        let mut state = self.state.lock();
+        if state.lost.is_some() {
+            return Err(parcel);
+        }
+        if let Some(Frame::Prepaid { channel: last, parcels }) = state.outgoing.back_mut()
+            && *last == channel
+            && fits(parcels, &parcel)
+        {
+            parcels.push(parcel);
+            return Ok(());
+        }
+        state.outgoing.push_back(Frame::Prepaid { channel, parcels: vec![parcel] });
+        let is_first = state.outgoing.len() == 1;
+        drop(state);
+        if is_first {
+            (self.doorbell)();
+        }
+        Ok(())
     }
 
     /// Receives what is in stock.
@@ -125,4 +142,12 @@ impl Node {
             waker.wake();
         }
     }
+}
+
+/// Whether a value fits into one frame with others. None is large beside the whole, so that the
+/// whole is not large.
+fn fits(parcels: &[Parcel], parcel: &Parcel) -> bool {
+    let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
+    let each = CHUNK_BYTES_MAX / (parcels.len() + 1);
+    first && parcel.payload.len() <= each && parcels.len() < PARCELS_MAX
 }

@@ -170,10 +170,16 @@ impl<T: Message> SendOperation<T> {
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
-        if credit.is_some() && node.send_prepaid(channel, parcel.clone()) {
-            self.step = Step::Done;
-            return Poll::Ready(Ok(()));
-        }
+        let parcel = match credit {
+            None => parcel,
+            Some(_) => match node.send_prepaid(channel, parcel) {
+                Ok(()) => {
+                    self.step = Step::Done;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(parcel) => parcel,
+            },
+        };
         self.value = Some(value);
         let operation = node.begin(waker.clone(), |operation| match errand {
             Errand::Wait => Frame::Send { channel, operation, parcel },

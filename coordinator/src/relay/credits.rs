@@ -15,9 +15,12 @@
 //! happened (contract D4).
 
 use channels::id::SessionId;
+use channels::wire::CHUNK_BYTES_MAX;
 
 /// No session holds more of one channel.
 pub const CREDITS_MAX: usize = 16 << 10;
+/// No session has credits of one channel for more bytes, if its values stay as large as they were.
+pub const CREDIT_BYTES_MAX: usize = 4 << 20;
 /// So many sends in a row, without another session in between, earn credits.
 const PATIENCE: u32 = 2;
 /// The same, for a session whose credits were called back again and again.
@@ -35,6 +38,8 @@ pub struct Credits {
     patience: u32,
     /// It had to ask for its last send: it has no credits left.
     asked: bool,
+    /// How large its values are, in bytes: the largest of late.
+    value_bytes: usize,
 }
 
 /// Whether credits stand in somebody's way.
@@ -53,7 +58,8 @@ impl Credits {
     /// None are out; this session was the last to send.
     pub fn new(sender: SessionId) -> Self {
         let (out, streak, patience) = (0, 0, PATIENCE);
-        Self { holder: sender, out, called_back: false, streak, patience, asked: false }
+        let (called_back, asked) = (false, false);
+        Self { holder: sender, out, called_back, streak, patience, asked, value_bytes: 0 }
     }
 
     /// How many are out.
@@ -64,6 +70,11 @@ impl Credits {
     /// Whether this session holds some.
     pub fn are_held_by(&self, session: SessionId) -> bool {
         self.out > 0 && self.holder == session
+    }
+
+    /// How large a value is that came.
+    pub fn note_size(&mut self, bytes: usize) {
+        self.value_bytes = bytes.max(self.value_bytes - self.value_bytes / 8);
     }
 
     /// A session sends without a credit.
@@ -85,9 +96,15 @@ impl Credits {
         // A bug on purpose, for the checks: one more than there is room for.
         let planted = usize::from(cfg!(planted = "credits"));
         let free = (capacity + planted).saturating_sub(length + self.out);
-        let grant = free.min(CREDITS_MAX.saturating_sub(self.out));
-        // A few are not worth a frame, unless the sender waits for each.
-        let enough = if self.asked { 1 } else { (capacity / 4).max(1) };
+        let most = (CREDIT_BYTES_MAX / self.value_bytes.max(1)).clamp(1, CREDITS_MAX);
+        let grant = free.min(most.saturating_sub(self.out));
+        // A few are not worth a frame, unless the sender waits for each. Those that it did not ask
+        // for may cross with its asking, so that its value comes twice: not if that is large.
+        let enough = match self.asked {
+            true => 1,
+            false if self.value_bytes > CHUNK_BYTES_MAX => usize::MAX,
+            false => (capacity.min(most) / 4).max(1),
+        };
         if grant < enough {
             return None;
         }
@@ -136,5 +153,71 @@ impl Credits {
         if self.holder == session {
             (self.out, self.streak, self.asked) = (0, 0, false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: SessionId = SessionId(1);
+    const OTHER: SessionId = SessionId(2);
+
+    /// Credits of a session that has sent twice on a channel of so many places.
+    fn earned(capacity: usize) -> Credits {
+        let mut credits = Credits::new(ONE);
+        for _ in 0..PATIENCE {
+            assert_eq!(credits.grant(capacity, 0), None, "they are to be earned");
+            credits.on_send(ONE);
+        }
+        credits
+    }
+
+    #[test]
+    fn no_more_are_out_than_there_is_room_for() {
+        let mut credits = earned(8);
+        assert_eq!(credits.grant(8, 3), Some((ONE, 5)));
+        assert_eq!(credits.grant(8, 3), None);
+        assert!(!credits.spend(OTHER) && credits.spend(ONE));
+        assert_eq!((credits.out(), credits.grant(8, 4)), (4, None), "it is in the buffer now");
+        assert_eq!(credits.grant(8, 2), Some((ONE, 2)), "two were taken");
+    }
+
+    #[test]
+    fn what_is_called_back_is_told_once_and_to_be_earned_anew() {
+        let mut credits = earned(4);
+        assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
+        assert_eq!(credits.call_back(), CallBack::Tell(ONE));
+        assert_eq!(credits.call_back(), CallBack::Underway);
+        assert!(credits.spend(ONE), "it was sent before");
+        credits.repay(ONE, 100);
+        assert_eq!((credits.out(), credits.call_back()), (0, CallBack::Home));
+        credits.resume();
+        for _ in 0..2 * PATIENCE {
+            assert_eq!(credits.grant(4, 0), None);
+            credits.on_send(ONE);
+        }
+        assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
+    }
+
+    #[test]
+    fn a_dead_holder_has_none() {
+        let mut credits = earned(4);
+        assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
+        credits.leave(OTHER);
+        assert_eq!(credits.out(), 4);
+        credits.leave(ONE);
+        assert_eq!((credits.out(), credits.spend(ONE)), (0, false));
+    }
+
+    #[test]
+    fn large_values_earn_few_and_none_that_may_cross() {
+        let mut credits = earned(100);
+        credits.note_size(CREDIT_BYTES_MAX / 3);
+        assert_eq!(credits.grant(100, 0), Some((ONE, 3)));
+        assert!(credits.spend(ONE));
+        assert_eq!(credits.grant(100, 1), None, "it has not asked");
+        credits.on_send(ONE);
+        assert_eq!(credits.grant(100, 1), Some((ONE, 1)));
     }
 }

@@ -19,7 +19,7 @@ use channels::wire::{Frame, Side};
 use super::credits::{CallBack, Credits};
 use super::ledger::Parked;
 use super::window::{Recall, Window};
-use super::{Cargo, Relay};
+use super::{Cargo, Relay, Violation};
 use crate::Command;
 
 /// What a channel needs once somebody uses it without asking each time.
@@ -82,6 +82,39 @@ impl Flow {
 }
 
 impl Relay {
+    /// Takes in a frame that has to do with credits or early offers.
+    pub fn on_lending(
+        &mut self,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        match frame {
+            Frame::Prepaid { channel, parcels } => {
+                self.prepaid(session, channel, parcels, commands)
+            }
+            Frame::Repay { channel, credits } => {
+                self.repay(session, channel, credits, commands);
+                Ok(())
+            }
+            Frame::Ahead { channel, window, seen } => {
+                self.ahead(session, channel, window, seen, commands)
+            }
+            Frame::Took { channel, first, count } => {
+                self.took(session, channel, first, count, commands)
+            }
+            Frame::Untaken { channel, first, count } => {
+                self.untaken(session, channel, first, count, commands);
+                Ok(())
+            }
+            Frame::Abandon { channel, operation } => {
+                self.abandon(session, channel, operation, commands);
+                Ok(())
+            }
+            _ => Err(Violation::Unexpected("coordinator's own")),
+        }
+    }
+
     /// Does what a session asks, now or once nothing of another stands in its way.
     pub(super) fn request(
         &mut self,

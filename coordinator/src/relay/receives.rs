@@ -102,7 +102,7 @@ impl Relay {
     }
 
     /// A session that keeps receiving would take so many ahead of its receives.
-    pub fn ahead(
+    pub(super) fn ahead(
         &mut self,
         session: SessionId,
         channel: ChannelId,
@@ -125,7 +125,7 @@ impl Relay {
     }
 
     /// A receive is given up; an offer that is on its way to it stays the session's.
-    pub fn abandon(
+    pub(super) fn abandon(
         &mut self,
         session: SessionId,
         channel: ChannelId,
@@ -147,7 +147,7 @@ impl Relay {
     }
 
     /// Early offers were taken: their handles are the receiver's now.
-    pub fn took(
+    pub(super) fn took(
         &mut self,
         session: SessionId,
         channel: ChannelId,
@@ -171,7 +171,7 @@ impl Relay {
 
     /// Early offers go back to their old places; no more are made until they are asked for. What
     /// is back already, because the session had given its handles back, is so.
-    pub fn untaken(
+    pub(super) fn untaken(
         &mut self,
         session: SessionId,
         channel: ChannelId,

@@ -34,7 +34,7 @@ impl Relay {
         cargo: Cargo,
         commands: &mut Vec<Command>,
     ) {
-        if !self.note_send(session, channel) {
+        if !self.note_send(session, channel, cargo.bytes()) {
             // Its own credits are on their way to it, and keep all room there is.
             commands.push(Command::send(session, Frame::Again { operation }));
             return self.lose(cargo, &End::Closed);
@@ -58,7 +58,7 @@ impl Relay {
 
     /// Notes who sends, for that may earn credits. False if the session's own credits keep all room
     /// that there is.
-    pub(super) fn note_send(&mut self, session: SessionId, channel: ChannelId) -> bool {
+    fn note_send(&mut self, session: SessionId, channel: ChannelId, bytes: usize) -> bool {
         let Some(home) = self.homes.get_mut(&channel) else { return true };
         let repeats = home.last_sender.replace(session) == Some(session);
         if home.flow.is_none() && (!repeats || home.chan.capacity() == 0) {
@@ -66,13 +66,14 @@ impl Relay {
         }
         let credits = &mut home.flow.get_or_insert_with(|| Flow::new(session)).credits;
         credits.on_send(session);
+        credits.note_size(bytes);
         let chan = &home.chan;
         let room = chan.len() + credits.out() < chan.capacity();
         credits.out() == 0 || room || chan.ended().is_some()
     }
 
     /// Sends under credits.
-    pub fn prepaid(
+    pub(super) fn prepaid(
         &mut self,
         session: SessionId,
         channel: ChannelId,
@@ -88,6 +89,9 @@ impl Relay {
                 return Err(Violation::Unexpected("Prepaid"));
             }
             let cargo = self.take_in(session, session, parcel)?;
+            if let Some(flow) = self.flow_mut(channel) {
+                flow.credits.note_size(cargo.bytes());
+            }
             let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
             match home.chan.try_send(cargo, &mut |effect| self.effects.push(effect)) {
                 Tried::Done => {}
@@ -107,7 +111,7 @@ impl Relay {
     }
 
     /// Credits that a session will not use.
-    pub fn repay(
+    pub(super) fn repay(
         &mut self,
         session: SessionId,
         channel: ChannelId,

@@ -21,7 +21,7 @@ use channels::line::Place;
 /// No session has more early offers of one channel.
 pub const WINDOW_MAX: usize = 4096;
 /// No session has more bytes in early offers of one channel, but for the last.
-pub const WINDOW_BYTES_MAX: usize = 1 << 20;
+pub const WINDOW_BYTES_MAX: usize = 4 << 20;
 
 /// The early offers of one channel.
 #[derive(Debug, Default)]
@@ -173,5 +173,79 @@ impl Window {
         if self.recalled && self.unanswered == 0 {
             (self.owner, self.size, self.recalled) = (None, 0, false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use channels::line::Line;
+
+    const ONE: SessionId = SessionId(1);
+    const OTHER: SessionId = SessionId(2);
+
+    /// A window of so many, with as many places.
+    fn open(size: usize) -> (Window, Vec<Place>) {
+        let (mut window, mut line) = (Window::default(), Line::default());
+        assert!(window.ask(ONE, size, 0));
+        let places: Vec<Place> = (0..size).map(|_| line.push(())).collect();
+        for (number, place) in places.iter().enumerate() {
+            assert_eq!(window.next_owner(100), Some(ONE));
+            assert_eq!(window.offer(*place, 1), number as u64);
+        }
+        (window, places)
+    }
+
+    #[test]
+    fn each_is_answered_once_in_any_order() {
+        let (mut window, places) = open(4);
+        assert_eq!(window.next_owner(100), None, "it is full");
+        assert_eq!(window.answer(ONE, 1, 2), Ok(places[1..3].to_vec()));
+        for (session, first, count) in [(ONE, 1, 1), (ONE, 0, 2), (ONE, 3, 2), (OTHER, 0, 1)] {
+            assert_eq!(window.answer(session, first, count), Err(Unoffered));
+        }
+        assert_eq!(window.answer(ONE, u64::MAX, 1), Err(Unoffered));
+        assert_eq!(window.answer(ONE, 0, 1), Ok(places[..1].to_vec()));
+        assert_eq!(window.answer(ONE, 0, 1), Err(Unoffered), "numbers are not used again");
+        assert_eq!(window.answer(ONE, 3, 1), Ok(places[3..].to_vec()));
+    }
+
+    #[test]
+    fn a_recalled_window_ends_with_its_last_answer() {
+        let (mut window, _) = open(2);
+        assert!(!window.ask(OTHER, 5, 0) && window.stands_in_the_way_of(OTHER));
+        assert_eq!(window.recall(), Recall::Tell(ONE));
+        assert_eq!((window.recall(), window.next_owner(100)), (Recall::Underway, None));
+        assert!(window.answer(ONE, 0, 1).is_ok() && !window.is_nobodys());
+        assert!(window.answer(ONE, 1, 1).is_ok() && window.is_nobodys());
+        assert!(window.ask(OTHER, 5, 0) && !window.stands_in_the_way_of(OTHER));
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_a_receive_asked_is_unseen() {
+        let (mut window, _) = open(2);
+        assert!(window.is_unseen_by(ONE) && !window.is_unseen_by(OTHER));
+        assert!(window.ask(ONE, 2, 1) && window.is_unseen_by(ONE));
+        assert!(window.ask(ONE, 2, 2) && !window.is_unseen_by(ONE));
+    }
+
+    #[test]
+    fn a_dead_owner_leaves_all_of_it() {
+        let (mut window, places) = open(3);
+        assert!(window.answer(ONE, 1, 1).is_ok());
+        assert_eq!(window.leave(OTHER), []);
+        assert_eq!(window.leave(ONE), [places[0], places[2]]);
+        assert!(window.is_nobodys() && window.answer(ONE, 0, 1).is_err());
+    }
+
+    #[test]
+    fn neither_the_capacity_nor_bytes_are_exceeded() {
+        let mut window = Window::default();
+        assert!(window.ask(ONE, 100, 0));
+        assert_eq!(window.next_owner(0), None);
+        window.offer(Place::default(), WINDOW_BYTES_MAX);
+        assert_eq!(window.next_owner(100), None);
+        assert!(window.answer(ONE, 0, 1).is_ok());
+        assert_eq!(window.next_owner(1), Some(ONE));
     }
 }

@@ -264,7 +264,9 @@ impl Actor {
                 Err(_) => self.end = End::Gone,
             }),
             Doing::Close(close) => close.as_mut().poll(context).map(|first| {
-                history.closed_at = history.closed_at.or(first.then_some(now));
+                if first {
+                    history.closed_at = Some(now);
+                }
             }),
         }
         .is_pending();
