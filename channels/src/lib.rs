@@ -126,6 +126,7 @@ pub mod chan;
 pub mod chance;
 mod claim;
 pub mod codec;
+mod flow;
 mod handle;
 pub mod id;
 pub mod line;

@@ -22,6 +22,7 @@ use parking_lot::ReentrantMutex;
 
 use crate::chan::Chan;
 use crate::claim::{Waiting, Wakes};
+use crate::flow::Flow;
 use crate::handle::Message;
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
@@ -70,6 +71,7 @@ pub(crate) enum Location<T> {
 pub(crate) struct Relayed<T> {
     pub(crate) channel: ChannelId,
     pub(crate) node: Arc<Node>,
+    pub(crate) flow: Arc<Flow>,
     /// Arrivals of handles since the node last had none, by [`Side`].
     arrivals: [u32; 2],
     /// Operations that waited when the channel left, until their futures look.
@@ -86,14 +88,15 @@ pub(crate) struct Moved<T> {
 }
 
 impl<T> Relayed<T> {
-    fn new(channel: ChannelId, node: Arc<Node>) -> Self {
+    fn new(channel: ChannelId, node: Arc<Node>, capacity: u32) -> Self {
         let moved = Moved {
             sends: BTreeMap::new(),
             unsent: BTreeMap::new(),
             receives: BTreeMap::new(),
             end: None,
         };
-        Self { channel, node, arrivals: [0; 2], moved }
+        let flow = node.open_flow(channel, capacity);
+        Self { channel, node, flow, arrivals: [0; 2], moved }
     }
 }
 
@@ -174,8 +177,7 @@ impl<T> Shared<T> {
             }
             (Location::Relayed(relayed), _) => {
                 let arrivals = mem::take(&mut relayed.arrivals[side as usize]);
-                let channel = relayed.channel;
-                relayed.node.push(Frame::Detach { channel, side, arrivals });
+                relayed.node.leave(&relayed.flow, side, arrivals);
             }
         }
         drop(core);
@@ -264,7 +266,8 @@ impl<T> Shared<T> {
     {
         let Passage { channel, side, capacity } = passage;
         let make = || {
-            let location = Location::Relayed(Box::new(Relayed::new(channel, node.clone())));
+            let relayed = Relayed::new(channel, node.clone(), capacity);
+            let location = Location::Relayed(Box::new(relayed));
             Self::new(location, capacity as usize, 0) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
@@ -274,6 +277,7 @@ impl<T> Shared<T> {
         shared.gone[side as usize].store(false, Ordering::Relaxed);
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
+            relayed.flow.arrive(side);
         }
         drop(core);
         Ok(shared)
@@ -312,9 +316,9 @@ fn leave<T: Message>(
     node: &Arc<Node>,
     wakes: &mut Wakes,
 ) -> Vec<T> {
-    let mut relayed = Relayed::new(channel, node.clone());
-    relayed.arrivals = handles;
     let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
+    let mut relayed = Relayed::new(channel, node.clone(), chan.capacity() as u32);
+    relayed.arrivals = handles;
     let moved = &mut relayed.moved;
     moved.unsent = chan.take_all_refused();
     moved.end = chan.ended().cloned();
@@ -347,7 +351,7 @@ fn leave<T: Message>(
             None => Waker::noop().clone(),
         };
         let receive = |operation| Frame::Receive { channel, operation, select: 0 };
-        moved.receives.insert(place, node.begin(waker, receive));
+        moved.receives.insert(place, node.begin_receive(channel, waker, receive));
     }
     if moved.end.is_some() {
         node.push(Frame::Close { channel, operation: OperationId(0) });

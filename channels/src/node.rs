@@ -17,8 +17,11 @@ use std::task::{Poll, Waker};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
+use crate::flow::{Flow, Name};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage, Stats};
+
+mod lending;
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
 type Known = Weak<dyn Any + Send + Sync>;
@@ -27,6 +30,7 @@ type Known = Weak<dyn Any + Send + Sync>;
 pub struct Node {
     state: Mutex<State>,
     channels: DashMap<ChannelId, Known>,
+    flows: DashMap<ChannelId, Weak<Flow>>,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -34,19 +38,22 @@ pub struct Node {
 struct State {
     outgoing: VecDeque<Frame>,
     operations: BTreeMap<OperationId, Operation>,
+    /// Receives that were given up, and whose offers are for the stock of their channel.
+    abandoned: BTreeMap<OperationId, Arc<Flow>>,
     next_operation: u64,
     lost: Option<String>,
 }
 
 enum Operation {
-    Waiting(Waker),
+    /// With the channel's flow, if it receives.
+    Waiting(Waker, Option<Arc<Flow>>),
     Concluded(Conclusion),
 }
 
 impl Operation {
     /// Whether the home still holds something for it.
     fn is_unsettled(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Concluded(Conclusion::Offered(_)))
+        matches!(self, Self::Waiting(..) | Self::Concluded(Conclusion::Offered(_)))
     }
 }
 
@@ -56,8 +63,14 @@ pub(crate) enum Conclusion {
     Sent,
     Refused(End),
     Offered(Parcel),
+    /// It was in stock.
+    Stocked(Name, Parcel),
+    /// What it asked for was on its way: it is to look, and to ask again.
+    Again,
     Ended(End),
-    Closed { first: bool },
+    Closed {
+        first: bool,
+    },
     Full,
     Ready,
     Empty,
@@ -72,15 +85,24 @@ impl Node {
         Arc::new(Self {
             state: Mutex::default(),
             channels: DashMap::new(),
+            flows: DashMap::new(),
             doorbell: Box::new(doorbell),
         })
     }
 
     /// Queues a frame. Frames leave in the order in which they were queued.
     pub fn push(&self, frame: Frame) {
+        self.queue(frame);
+    }
+
+    /// Queues a frame, as a part of the last one if that is possible. False if the link is lost.
+    fn queue(&self, frame: Frame) -> bool {
         let mut state = self.state.lock();
         if state.lost.is_some() {
-            return;
+            return false;
+        }
+        if state.outgoing.back_mut().is_some_and(|last| append(last, &frame)) {
+            return true;
         }
         state.outgoing.push_back(frame);
         let first = state.outgoing.len() == 1;
@@ -88,6 +110,7 @@ impl Node {
         if first {
             (self.doorbell)();
         }
+        true
     }
 
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
@@ -123,6 +146,20 @@ impl Node {
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
+            Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Credit { channel, credits } => self.on_credit(channel, credits),
+            Frame::Revoke { channel } => {
+                if let Some(flow) = self.flow(channel) {
+                    self.repay(&flow);
+                }
+            }
+            Frame::Early { channel, first, parcels } => self.on_early(channel, first, parcels),
+            Frame::Recall { channel } => {
+                if let Some(flow) = self.flow(channel) {
+                    let mut lent = flow.lock();
+                    self.push_all(flow.empty(&mut lent));
+                }
+            }
             other => return Some(other),
         }
         None
@@ -136,16 +173,23 @@ impl Node {
         }
         state.lost = Some(cause.to_owned());
         state.outgoing.clear();
+        let abandoned = std::mem::take(&mut state.abandoned);
         let wakers: Vec<Waker> = state
             .operations
             .values()
             .filter_map(|operation| match operation {
-                Operation::Waiting(waker) => Some(waker.clone()),
+                Operation::Waiting(waker, _) => Some(waker.clone()),
                 Operation::Concluded(_) => None,
             })
             .collect();
         drop(state);
+        drop(abandoned);
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Queues frames, in their order.
+    fn push_all(&self, frames: impl IntoIterator<Item = Frame>) {
+        frames.into_iter().for_each(|frame| self.push(frame));
     }
 
     /// Why the link is gone, if it is.
@@ -199,11 +243,11 @@ impl Node {
         state.next_operation += 1;
         let operation = OperationId(state.next_operation);
         if state.lost.is_some() {
-            state.operations.insert(operation, Operation::Waiting(waker.clone()));
+            state.operations.insert(operation, Operation::Waiting(waker.clone(), None));
             drop(state);
             waker.wake();
         } else {
-            state.operations.insert(operation, Operation::Waiting(waker));
+            state.operations.insert(operation, Operation::Waiting(waker, None));
             drop(state);
             self.push(frame(operation));
         }
@@ -213,38 +257,64 @@ impl Node {
     /// Asks how an operation ended.
     pub(crate) fn poll(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
         let mut state = self.state.lock();
+        let lost = state.lost.clone();
         match state.operations.remove(&operation) {
             Some(Operation::Concluded(conclusion)) => Poll::Ready(conclusion),
-            _ if state.lost.is_some() => {
-                let cause = state.lost.clone().unwrap_or_default();
-                Poll::Ready(Conclusion::Ended(End::Lost(cause)))
-            }
-            _ => {
-                state.operations.insert(operation, Operation::Waiting(waker.clone()));
-                Poll::Pending
-            }
+            before => match lost {
+                Some(cause) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
+                None => {
+                    let flow = match before {
+                        Some(Operation::Waiting(_, flow)) => flow,
+                        _ => None,
+                    };
+                    state.operations.insert(operation, Operation::Waiting(waker.clone(), flow));
+                    Poll::Pending
+                }
+            },
         }
     }
 
     /// Whether an operation has its answer, or never will; if not, it will wake this waker.
-    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> bool {
+    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> Answered {
         let mut state = self.state.lock();
         let is_lost = state.lost.is_some();
         match state.operations.get_mut(&operation) {
-            Some(Operation::Waiting(known)) if !is_lost => {
+            Some(Operation::Waiting(known, _)) if !is_lost => {
                 known.clone_from(waker);
-                false
+                Answered::No
             }
-            _ => true,
+            Some(Operation::Concluded(Conclusion::Again)) if !is_lost => Answered::Again,
+            _ => Answered::Yes,
         }
     }
 
     /// Gives an operation up; `frame` tells the home, unless the answer came before and says all.
     pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
         let ended = self.state.lock().operations.remove(&operation);
-        let unsettled = Operation::is_unsettled;
-        if ended.as_ref().is_some_and(unsettled) {
-            self.push(frame);
+        match (ended, frame) {
+            (Some(Operation::Waiting(_, Some(flow))), Frame::Decline { channel, .. }) => {
+                let mut lent = flow.lock();
+                lent.stop_waiting(operation);
+                if lent.is_open() {
+                    self.state.lock().abandoned.insert(operation, flow.clone());
+                    self.push(Frame::Abandon { channel, operation });
+                } else {
+                    self.push(Frame::Decline { channel, operation });
+                }
+            }
+            (Some(Operation::Concluded(conclusion)), Frame::Decline { channel, .. }) => {
+                let (name, parcel) = match conclusion {
+                    Conclusion::Stocked(name, parcel) => (name, parcel),
+                    Conclusion::Offered(parcel) => (Name::Asked(operation), parcel),
+                    _ => return,
+                };
+                match self.flow(channel) {
+                    Some(flow) => self.put_back(&flow, name, parcel),
+                    None => self.push(name.untaken(channel)),
+                }
+            }
+            (Some(ended), frame) if ended.is_unsettled() => self.push(frame),
+            _ => {}
         }
     }
 
@@ -277,18 +347,52 @@ impl Node {
     /// Forgets a channel that no handle here names any more.
     pub(crate) fn forget(&self, channel: ChannelId) {
         self.channels.remove_if(&channel, |_, known| known.strong_count() == 0);
+        self.flows.remove_if(&channel, |_, flow| flow.strong_count() == 0);
     }
 
     fn conclude(&self, operation: OperationId, conclusion: Conclusion) {
         let mut state = self.state.lock();
+        if let Some(flow) = state.abandoned.remove(&operation) {
+            drop(state);
+            if let Conclusion::Offered(parcel) = conclusion {
+                self.put_back(&flow, Name::Asked(operation), parcel);
+            }
+            return;
+        }
         // An answer to an operation that was given up: the home knows, or will in a moment.
         let Some(slot) = state.operations.get_mut(&operation) else { return };
         let before = std::mem::replace(slot, Operation::Concluded(conclusion));
         drop(state);
-        if let Operation::Waiting(waker) = before {
+        if let Operation::Waiting(waker, flow) = before {
+            if let Some(flow) = flow {
+                flow.lock().stop_waiting(operation);
+            }
             waker.wake();
         }
     }
+}
+
+/// Whether an operation has its answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Answered {
+    No,
+    /// It is to ask again.
+    Again,
+    Yes,
+}
+
+/// Makes a frame part of the last one that waits, if both say of the same channel what was taken.
+fn append(last: &mut Frame, frame: &Frame) -> bool {
+    if let Frame::Took { channel, first, count } = last
+        && let Frame::Took { channel: same, first: next, count: more } = frame
+        && *channel == *same
+        && *first + u64::from(*count) == *next
+    {
+        *count += *more;
+        return true;
+    }
+    false
 }
 
 /// A question under way.

@@ -38,6 +38,10 @@ pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 64 * HANDLES_MAX + TEXT_B
 pub const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX + BATCH_BYTES_TARGET;
 /// A batch is sent once it has reached this size.
 pub const BATCH_BYTES_TARGET: usize = 64 << 10;
+/// What is sent at a time of one channel, in bytes, if there is more.
+pub const CHUNK_BYTES_MAX: usize = 32 << 10;
+/// Values in one frame.
+pub const PARCELS_MAX: usize = 4096;
 /// The largest capacity that a channel may have.
 pub const CAPACITY_MAX: usize = 1 << 24;
 
@@ -306,6 +310,92 @@ frames! {
         operation: OperationId,
         /// The answer.
         length: u64,
+    }
+
+    /// Node: sends that have returned Ok, each under a credit. Not answered.
+    60 Prepaid {
+        /// The channel.
+        channel: ChannelId,
+        /// The values, in the order of the sends.
+        parcels: Vec<Parcel>,
+    }
+    /// Node: credits that it will not use.
+    61 Repay {
+        /// The channel.
+        channel: ChannelId,
+        /// How many.
+        credits: u32,
+    }
+    /// Node: its tasks keep receiving, so values may be offered ahead of its receives: so many at a
+    /// time, of which each that is taken asks for one more. Until `Recall`.
+    62 Ahead {
+        /// The channel.
+        channel: ChannelId,
+        /// How many may be on offer ahead at once.
+        window: u32,
+        /// Every early offer below this number has come.
+        seen: u64,
+    }
+    /// Node: early offers were taken by tasks. Precedes every later effect of those tasks.
+    63 Took {
+        /// The channel.
+        channel: ChannelId,
+        /// The number of the first.
+        first: u64,
+        /// How many, in a row.
+        count: u32,
+    }
+    /// Node: early offers that go back to their old places.
+    64 Untaken {
+        /// The channel.
+        channel: ChannelId,
+        /// The number of the first.
+        first: u64,
+        /// How many, in a row.
+        count: u32,
+    }
+    /// Node: a receive is given up, and an offer that is on its way to it counts as early. Answered
+    /// by `Again` if none is.
+    70 Abandon {
+        /// The channel.
+        channel: ChannelId,
+        /// The receive.
+        operation: OperationId,
+    }
+    /// Coordinator: free places of the buffer that are kept for this node, so that as many sends
+    /// return at once.
+    65 Credit {
+        /// The channel.
+        channel: ChannelId,
+        /// How many more.
+        credits: u32,
+    }
+    /// Coordinator: another needs the credits. Those that are not spent are to be repaid.
+    66 Revoke {
+        /// The channel.
+        channel: ChannelId,
+    }
+    /// Coordinator: values reserved for this node, ahead of its receives. Each is answered by
+    /// `Took` or `Untaken`.
+    67 Early {
+        /// The channel.
+        channel: ChannelId,
+        /// The number of the first; the others follow.
+        first: u64,
+        /// The values.
+        parcels: Vec<Parcel>,
+    }
+    /// Coordinator: another needs the early offers. Those that no task has are to go back, and no
+    /// more will come until asked for.
+    68 Recall {
+        /// The channel.
+        channel: ChannelId,
+    }
+    /// Coordinator: what the operation asks for was on its way when it asked. It may look, and ask
+    /// again.
+    69 Again {
+        /// The send or receive. It does not wait at the home.
+        operation: OperationId,
     }
 
     /// Node: run a task somewhere.

@@ -276,7 +276,7 @@ impl Coordinator {
                 self.scheduler.on_report(now, session, &report);
                 Ok(())
             }
-            _ => Err(Violation::Unexpected("coordinator's own")),
+            other => relay.on_lending(session, other, commands),
         }
     }
 

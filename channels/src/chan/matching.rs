@@ -35,7 +35,8 @@ impl<M, W: Waiter> Chan<M, W> {
         self.has_ended_values() || !self.sends.is_empty()
     }
 
-    pub(super) fn has_ended_values(&self) -> bool {
+    /// Whether a value is here whose send has ended, and that is not on offer.
+    pub fn has_ended_values(&self) -> bool {
         !self.buffer.is_empty()
             || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
     }
@@ -106,7 +107,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// they have waited longest.
     #[inline]
     pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.len() < self.capacity() && !self.offers.is_empty() && !W::TAKES {
+        while !W::TAKES && self.len() < self.capacity() && self.offers.len() > self.ended_offers() {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
@@ -128,6 +129,11 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.pass_over(place, message);
             }
         }
+    }
+
+    /// How many values on offer are of sends that have ended.
+    fn ended_offers(&self) -> usize {
+        self.apart as usize - self.aside.as_ref().map_or(0, |aside| aside.returned.len())
     }
 
     pub(super) fn put_back(

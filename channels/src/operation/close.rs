@@ -38,6 +38,7 @@ impl<'a, T: Message> Closing<'a, T> {
             }
             Location::Relayed(relayed) => {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
+                node.repay(&relayed.flow);
                 drop(core);
                 let operation =
                     node.begin(waker.clone(), |operation| Frame::Close { channel, operation });

@@ -15,10 +15,10 @@ use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::{Conclusion, Node};
+use crate::node::{Answered, Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
-use crate::wire::{End, Frame};
+use crate::wire::{End, Frame, Parcel};
 
 /// A receive, wherever its channel is.
 pub(crate) enum ReceiveOperation {
@@ -85,9 +85,14 @@ impl ReceiveOperation {
         let mut wakes = Wakes::default();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
+            let stocked = node.take_stocked(&relayed.flow);
             drop(core);
+            if let Some(parcel) = stocked {
+                *self = Self::Done;
+                return Poll::Ready(unpack(&node, parcel));
+            }
             self.start_remote(node, channel, waker, 0);
-            return Poll::Pending;
+            return self.go_on(shared, waker);
         }
         let Some(outcome) = self.attempt_in(&mut core, &mut wakes) else {
             self.park_in(&mut core, Waiting::Task(waker.clone()));
@@ -141,7 +146,7 @@ impl ReceiveOperation {
         select: u64,
     ) {
         let receive = |operation| Frame::Receive { channel, operation, select };
-        let operation = node.begin(waker.clone(), receive);
+        let operation = node.begin_receive(channel, waker.clone(), receive);
         *self = Self::Remote(Remote::new(node, channel, operation));
         waiting::note();
     }
@@ -165,7 +170,7 @@ impl ReceiveOperation {
     fn go_on_slow<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match mem::replace(self, Self::Done) {
             Self::Parked(place) => self.look(place, shared, waker),
-            Self::Remote(remote) => self.ask(remote, waker),
+            Self::Remote(remote) => self.ask(remote, shared, waker),
             Self::New | Self::Done => panic!("a receive was polled after it had ended"),
         }
     }
@@ -200,15 +205,23 @@ impl ReceiveOperation {
                 let end = relayed.moved.end.clone().unwrap_or(End::Closed);
                 drop(core);
                 match operation {
-                    Some(operation) => self.ask(Remote::new(node, channel, operation), waker),
+                    Some(operation) => {
+                        self.ask(Remote::new(node, channel, operation), shared, waker)
+                    }
                     None => Poll::Ready(Err(end.into())),
                 }
             }
         }
     }
 
-    fn ask<T: Message>(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn ask<T: Message>(
+        &mut self,
+        remote: Box<Remote>,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
         match remote.poll(waker) {
+            Poll::Ready(Conclusion::Again) => self.start(shared, shared.lock(), waker),
             Poll::Ready(conclusion) => Poll::Ready(conclude(&remote, conclusion)),
             Poll::Pending => {
                 *self = Self::Remote(remote);
@@ -227,6 +240,10 @@ impl ReceiveOperation {
         if let Self::Remote(remote) = self {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             let outcome = match conclusion {
+                Conclusion::Again => {
+                    *self = Self::New;
+                    return self.poll_try(shared, waker);
+                }
                 Conclusion::Empty => Err(TryRecvError::Empty),
                 other => conclude(remote, other).map_err(Into::into),
             };
@@ -239,10 +256,10 @@ impl ReceiveOperation {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
             let receive = |operation| Frame::TryReceive { channel, operation };
-            let operation = node.begin(waker.clone(), receive);
+            let operation = node.begin_receive(channel, waker.clone(), receive);
             *self = Self::Remote(Remote::new(node, channel, operation));
             waiting::note();
-            return Poll::Pending;
+            return self.poll_try(shared, waker);
         }
         let outcome = self.attempt_in(&mut core, &mut wakes);
         drop(core);
@@ -253,9 +270,20 @@ impl ReceiveOperation {
         })
     }
 
-    /// Whether a remote receive has its answer; else it wakes when it has.
-    pub(crate) fn poll_answered(&self, waker: &Waker) -> bool {
-        matches!(self, Self::Remote(remote) if remote.node.rewait(remote.operation, waker))
+    /// Whether a remote receive has its answer; else it wakes when it has, or when it is to be
+    /// started again.
+    pub(crate) fn poll_answered(&mut self, waker: &Waker) -> bool {
+        let Self::Remote(remote) = self else { return false };
+        match remote.node.rewait(remote.operation, waker) {
+            Answered::No => false,
+            Answered::Yes => true,
+            Answered::Again => {
+                remote.node.abandon(remote.operation);
+                *self = Self::New;
+                waker.wake_by_ref();
+                false
+            }
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -305,8 +333,14 @@ fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
     match conclusion {
         Conclusion::Offered(parcel) => {
             node.push(Frame::Accept { channel, operation });
-            let value = transfer::unpack(node, parcel);
-            value.map_err(|error| RecvError::Malformed(error.to_string()))
+            if let Some(flow) = node.flow(channel) {
+                flow.lock().note_receive();
+            }
+            unpack(node, parcel)
+        }
+        Conclusion::Stocked(name, parcel) => {
+            node.push(name.taken(channel));
+            unpack(node, parcel)
         }
         Conclusion::Ended(end) => Err(end.into()),
         other => {
@@ -314,6 +348,11 @@ fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
             Err(RecvError::Lost(reason))
         }
     }
+}
+
+fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {
+    let value = transfer::unpack(node, parcel);
+    value.map_err(|error| RecvError::Malformed(error.to_string()))
 }
 
 /// A receive under way; see [`Receiver::recv`].

@@ -10,12 +10,13 @@ use super::Remote;
 use super::error::{SendError, TrySendError};
 use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
+use crate::flow::Flow;
 use crate::handle::{Message, Sender};
 use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::{Conclusion, Node};
+use crate::node::{Answered, Conclusion, Node};
 use crate::transfer;
 use crate::waiting;
 use crate::wire::{End, Frame};
@@ -109,8 +110,9 @@ impl<T: Message> SendOperation<T> {
         let mut wakes = Wakes::default();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
+            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
             drop(core);
-            return self.start_remote(node, channel, waker, Errand::Wait);
+            return self.start_remote(node, channel, waker, Errand::Wait, credit);
         }
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
@@ -164,21 +166,36 @@ impl<T: Message> SendOperation<T> {
         self.step = Step::Parked(chan.wait_send(&mut self.value, || waiter));
     }
 
-    /// Sends to the home.
+    /// Sends to the home, under a credit if one was taken.
     fn start_remote(
         &mut self,
         node: Arc<Node>,
         channel: ChannelId,
         waker: &Waker,
         errand: Errand,
+        credit: Option<Arc<Flow>>,
     ) -> Poll<Outcome<T>> {
         let value = self.keep();
         let parcel = match transfer::pack(&node, &value) {
             Ok(parcel) => parcel,
             Err(error) => {
+                if credit.is_some() {
+                    // It may have been called back meanwhile.
+                    node.push(Frame::Repay { channel, credits: 1 });
+                }
                 self.step = Step::Done;
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
+        };
+        let parcel = match credit {
+            None => parcel,
+            Some(_) => match node.send_prepaid(channel, parcel) {
+                Ok(()) => {
+                    self.step = Step::Done;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(parcel) => parcel,
+            },
         };
         self.value = Some(value);
         let operation = node.begin(waker.clone(), |operation| match errand {
@@ -194,6 +211,10 @@ impl<T: Message> SendOperation<T> {
     fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
         if let Step::Remote(remote) = &self.step {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
+            if let Conclusion::Again = conclusion {
+                self.step = Step::New;
+                return self.poll_try(shared, waker);
+            }
             self.step = Step::Done;
             return Poll::Ready(match conclusion {
                 Conclusion::Full => Err(TrySendError::Full(self.keep())),
@@ -204,8 +225,9 @@ impl<T: Message> SendOperation<T> {
         let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
+            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
             drop(core);
-            let started = self.start_remote(node, channel, waker, Errand::Try);
+            let started = self.start_remote(node, channel, waker, Errand::Try, credit);
             return started.map_err(TrySendError::from);
         }
         let outcome = match self.attempt_in(&mut core, &mut wakes) {
@@ -235,7 +257,7 @@ impl<T: Message> SendOperation<T> {
     fn go_on_slow(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
-            Step::Remote(remote) => self.ask(remote, waker),
+            Step::Remote(remote) => self.ask(remote, shared, waker),
             Step::New | Step::Watching(_) | Step::Done => {
                 panic!("a send was polled after it had ended")
             }
@@ -269,13 +291,17 @@ impl<T: Message> SendOperation<T> {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
                 drop(core);
                 self.value = Some(value);
-                self.ask(Remote::new(node, channel, operation), waker)
+                self.ask(Remote::new(node, channel, operation), shared, waker)
             }
         }
     }
 
-    fn ask(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
+    fn ask(&mut self, remote: Box<Remote>, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match remote.poll(waker) {
+            Poll::Ready(Conclusion::Again) => {
+                self.step = Step::New;
+                self.poll(shared, waker)
+            }
             Poll::Ready(conclusion) => Poll::Ready(self.conclude(conclusion)),
             Poll::Pending => {
                 self.step = Step::Remote(remote);
@@ -303,6 +329,9 @@ impl<T: Message> SendOperation<T> {
         if let Step::New = self.step {
             let core = shared.lock();
             let Location::Relayed(relayed) = &core.location else { return false };
+            if relayed.flow.has_credit() {
+                return true;
+            }
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
             let watch = |operation| Frame::Watch { channel, operation, select };
@@ -310,7 +339,7 @@ impl<T: Message> SendOperation<T> {
             self.step = Step::Watching(Remote::new(node, channel, operation));
         }
         matches!(&self.step, Step::Watching(remote)
-            if remote.node.rewait(remote.operation, waker))
+            if remote.node.rewait(remote.operation, waker) != Answered::No)
     }
 
     /// The case was claimed. `None` if it could not go after all: it is as new.

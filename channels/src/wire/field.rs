@@ -3,8 +3,8 @@
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{
-    Build, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame, Parcel, Passage, Place, Role,
-    Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX,
+    Build, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame, PARCELS_MAX, Parcel, Passage,
+    Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -143,6 +143,23 @@ impl Field for String {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(MalformedFrame::new("a text is not UTF-8")),
         }
+    }
+}
+
+impl Field for Vec<Parcel> {
+    fn put(&self, out: &mut Vec<u8>) {
+        (self.len() as u32).put(out);
+        self.iter().for_each(|parcel| parcel.put(out));
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        let count = u32::read(body)? as usize;
+        if count > PARCELS_MAX {
+            return Err(MalformedFrame::new(format!(
+                "{count} values in a frame; at most {PARCELS_MAX} are allowed"
+            )));
+        }
+        (0..count).map(|_| Parcel::read(body)).collect()
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Cargo {
 
 impl Cargo {
     /// What it costs to keep it, in bytes.
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let Parcel { payload, passages, .. } = &self.parcel;
         payload.len() + passages.len() * size_of::<Passage>() + size_of::<Self>()
     }

@@ -46,6 +46,8 @@ pub(super) enum Parked {
     Receive(Place),
     /// A select that would send: it has no place.
     Watch,
+    /// It waits at the gate of a side.
+    Held(Side),
 }
 
 impl Parked {
@@ -53,6 +55,7 @@ impl Parked {
         match self {
             Self::Send(_) | Self::Watch => Side::Send,
             Self::Receive(_) => Side::Receive,
+            Self::Held(side) => side,
         }
     }
 }

@@ -5,8 +5,9 @@ use std::mem;
 use channels::id::{ChannelId, OperationId, SessionId};
 use channels::wire::{End, Frame, Parcel, Side};
 
+use super::gate::{Request, Wish};
 use super::ledger::Parked;
-use super::{Relay, Violation, Waiter};
+use super::{Cargo, Relay, Violation, Waiter};
 use crate::Command;
 
 impl Relay {
@@ -20,17 +21,33 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.chan.ended().is_none() && home.chan.is_full() && !home.chan.has_receive(|_| true) {
+        let cargo = self.take_in(session, session, parcel)?;
+        self.request(channel, Request { session, operation, wish: Wish::TrySend(cargo) }, commands);
+        self.settle(commands);
+        Ok(())
+    }
+
+    pub(super) fn do_try_send(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        cargo: Cargo,
+        commands: &mut Vec<Command>,
+    ) {
+        let full = self.homes.get(&channel).is_none_or(|home| {
+            let chan = &home.chan;
+            chan.ended().is_none() && chan.is_full() && !chan.has_receive(|_| true)
+        });
+        if full {
             commands.push(Command::send(session, Frame::Full { operation }));
-            return Ok(());
+            return self.lose(cargo, &End::Closed);
         }
-        self.send(session, channel, operation, parcel, commands)?;
+        self.do_send(session, channel, operation, cargo, commands);
         let waits = self.ledger.parked(session, channel, operation).is_some();
         if let Some(home) = self.homes.get_mut(&channel).filter(|_| waits) {
             home.tries.push((session, operation));
         }
-        Ok(())
     }
 
     /// A receive that does not wait.
@@ -42,12 +59,23 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Receive, operation)?;
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.chan.is_ready() {
-            return self.receive(session, channel, operation, 0, commands);
+        let wish = Wish::TryReceive;
+        self.request(channel, Request { session, operation, wish }, commands);
+        self.settle(commands);
+        Ok(())
+    }
+
+    pub(super) fn do_try_receive(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        commands: &mut Vec<Command>,
+    ) {
+        if self.homes.get(&channel).is_some_and(|home| home.chan.is_ready()) {
+            return self.do_receive(session, channel, operation, 0);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
-        Ok(())
     }
 
     /// How many values a channel holds.
@@ -62,10 +90,23 @@ impl Relay {
         if sides.iter().all(|side| self.ledger.handles(session, channel, *side) == 0) {
             return Err(Violation::NotAttached(channel));
         }
-        let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
-        let length = home.chan.len() as u64;
-        commands.push(Command::send(session, Frame::Measured { operation, length }));
+        if self.ledger.parked(session, channel, operation).is_some() {
+            return Err(Violation::Busy(operation));
+        }
+        self.request(channel, Request { session, operation, wish: Wish::Measure }, commands);
+        self.settle(commands);
         Ok(())
+    }
+
+    pub(super) fn do_measure(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        commands: &mut Vec<Command>,
+    ) {
+        let length = self.homes.get(&channel).map_or(0, |home| home.chan.len() as u64);
+        commands.push(Command::send(session, Frame::Measured { operation, length }));
     }
 
     /// Ends sends that do not wait and whose value is not on offer any more.
@@ -97,11 +138,22 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        let wish = Wish::Watch { select };
+        self.request(channel, Request { session, operation, wish }, commands);
+        self.settle(commands);
+        Ok(())
+    }
+
+    pub(super) fn do_watch(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        operation: OperationId,
+        select: u64,
+    ) {
+        let Some(home) = self.homes.get_mut(&channel) else { return };
         home.watches.insert((session, operation), select);
         self.ledger.park(session, channel, operation, Parked::Watch);
-        self.answer_watches(channel, commands);
-        Ok(())
     }
 
     /// A select has chosen another case, or ended.
@@ -122,15 +174,17 @@ impl Relay {
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let chan = &home.chan;
         let end = chan.ended().cloned();
-        let for_all = end.is_some() || !chan.is_full();
+        let credits = home.flow.as_ref().map_or(0, |flow| flow.credits.out());
+        let for_all = end.is_some() || chan.len() + credits < chan.capacity();
         // The usual case first: nobody asks, or nobody would take a value.
-        if home.watches.is_empty() || !for_all && !chan.has_receive(|_| true) {
+        // Credits out are the watching session's own: others' are called back before it watches.
+        if home.watches.is_empty() || !for_all && credits == 0 && !chan.has_receive(|_| true) {
             return;
         }
         let may_go = |session: SessionId, select: u64| {
             let is_other =
                 |receive: &Waiter| (receive.session, receive.select) != (session, select);
-            for_all || chan.has_receive(is_other)
+            for_all || credits > 0 || chan.has_receive(is_other)
         };
         let may_go = |((session, _), select): &((SessionId, _), u64)| may_go(*session, *select);
         let watches = mem::take(&mut home.watches);

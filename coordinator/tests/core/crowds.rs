@@ -46,3 +46,28 @@ fn many_ends_of_sessions_do_not_walk_all_channels() {
     bench.die(CLIENT);
     assert_eq!(bench.core.channels(), 0);
 }
+
+/// A channel whose values nobody takes holds up none of the others of its sessions: they get the
+/// same frames, one for one, as without it.
+#[test]
+fn one_stalled_channel_among_many_changes_nothing_for_the_others() {
+    let frames = [false, true].map(|stalled| {
+        let (mut bench, worker, channel, _) = with_worker(4, 0);
+        // The worker has asked for more than it takes, and the client sends more than there is room
+        // for.
+        for operation in (1..100).filter(|_| stalled) {
+            bench.frame(worker, Frame::Ahead { channel, window: 100, seen: 0 });
+            bench.send(CLIENT, channel, operation, value(1));
+        }
+        let others: Vec<ChannelId> = (0..10_000).map(|_| bench.channel(4)).collect();
+        bench.take();
+        for (channel, operation) in others.iter().zip(1000..) {
+            bench.receive(CLIENT, *channel, operation);
+            bench.send(CLIENT, *channel, operation + 100_000, value(2));
+            bench.accept(CLIENT, *channel, operation);
+        }
+        bench.take()
+    });
+    assert_eq!(frames[0], frames[1]);
+    assert_eq!(frames[0].len(), 20_000, "an offer and a word that it was sent, each");
+}

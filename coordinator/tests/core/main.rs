@@ -1,6 +1,7 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
 mod crowds;
+mod flow;
 mod handles;
 mod limits;
 mod nonsense;
@@ -93,9 +94,28 @@ impl Bench {
         channel
     }
 
+    /// A send of a node that gives back whatever credits it gets.
     fn send(&mut self, session: SessionId, channel: ChannelId, operation: u64, parcel: Parcel) {
         let operation = OperationId(operation);
+        let from = self.commands.len();
         self.frame(session, Frame::Send { channel, operation, parcel });
+        let mut repaid = Vec::new();
+        let mut at = 0;
+        self.commands.retain(|command| {
+            at += 1;
+            match command {
+                Command::Send { session, frame: Frame::Credit { channel, credits } }
+                    if at > from =>
+                {
+                    repaid.push((*session, *channel, *credits));
+                    false
+                }
+                _ => true,
+            }
+        });
+        for (session, channel, credits) in repaid {
+            self.frame(session, Frame::Repay { channel, credits });
+        }
     }
 
     fn receive(&mut self, session: SessionId, channel: ChannelId, operation: u64) {

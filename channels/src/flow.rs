@@ -1,0 +1,228 @@
+//! What a node may do on a relayed channel without asking: credits to send, and offers that came
+//! ahead of its receives.
+//!
+//! Both are lent by the home, which calls them back when another session needs them. A send under a
+//! credit returns at once, and its value leaves with the next batch. A receive that finds something
+//! in stock takes it at once; the word that it was taken leaves before all that its task does next.
+//!
+//! Nothing is asked ahead for a receive that stands alone: only after several on this node, and
+//! after each recall later, does a receive say how many more would be taken. From then on the
+//! *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
+//! not to one receive. An offer whose receive was given up stays, for the next one, so that the
+//! order stays; and a receive that asked, and was then served from the stock, abandons what it
+//! asked for to the stock.
+//!
+//! **Invariant**: while something is in stock no receive of this node waits. All that changes the
+//! stock, and says so to the home, happens under one lock.
+//!
+//! When the last handle of a side goes, what was lent goes back before it. When this process dies
+//! the home has everything: credits are void, and offers return to their places.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::id::{ChannelId, OperationId};
+use crate::wire::{Frame, Parcel, Side};
+
+/// So many receives in a row on one node, and the next asks for offers ahead.
+const PATIENCE: u32 = 2;
+/// The same, on a channel where offers were recalled again and again.
+const PATIENCE_MAX: u32 = 1024;
+/// Nobody asks for more ahead.
+const WINDOW_MAX: u32 = 4096;
+
+/// What is lent to this node on one channel.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    channel: ChannelId,
+    capacity: u32,
+    lent: Mutex<Lent>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Lent {
+    credits: u32,
+    /// Offers that no task has, oldest first.
+    stock: VecDeque<Stocked>,
+    /// Early offers below this number have come.
+    seen: u64,
+    is_open: bool,
+    /// Receives that asked and have no answer.
+    waiting: BTreeSet<OperationId>,
+    /// Receives in a row.
+    streak: u32,
+    recalls: u32,
+    /// Whether the node has no handle, by [`Side`].
+    gone: [bool; 2],
+}
+
+/// A value offered to this node, by the name under which it is answered.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Stocked {
+    pub(crate) name: Name,
+    pub(crate) parcel: Parcel,
+    /// Its turn: early offers have their numbers, and others that of the next early one.
+    turn: u64,
+}
+
+/// How an offer is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Name {
+    /// Made ahead, under a number.
+    Early(u64),
+    /// Made to a receive.
+    Asked(OperationId),
+}
+
+impl Name {
+    /// A task has the value.
+    pub(crate) fn taken(self, channel: ChannelId) -> Frame {
+        match self {
+            Self::Early(first) => Frame::Took { channel, first, count: 1 },
+            Self::Asked(operation) => Frame::Accept { channel, operation },
+        }
+    }
+
+    /// It goes back.
+    pub(crate) fn untaken(self, channel: ChannelId) -> Frame {
+        match self {
+            Self::Early(first) => Frame::Untaken { channel, first, count: 1 },
+            Self::Asked(operation) => Frame::Decline { channel, operation },
+        }
+    }
+}
+
+impl Flow {
+    pub(crate) fn new(channel: ChannelId, capacity: u32) -> Self {
+        Self { channel, capacity, lent: Mutex::default() }
+    }
+
+    pub(crate) fn channel(&self) -> ChannelId {
+        self.channel
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Lent> {
+        self.lent.lock()
+    }
+
+    /// Takes a credit for one send.
+    pub(crate) fn spend(&self) -> bool {
+        let mut lent = self.lock();
+        let may = lent.credits > 0;
+        lent.credits -= u32::from(may);
+        may
+    }
+
+    /// Whether there is a credit.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.lock().credits > 0
+    }
+
+    /// A handle of a side is here.
+    pub(crate) fn arrive(&self, side: Side) {
+        self.lock().gone[side as usize] = false;
+    }
+
+    /// A receive asks: what it says of the stock, which is empty.
+    pub(crate) fn ask(&self, lent: &mut Lent, operation: OperationId) -> Option<Frame> {
+        lent.waiting.insert(operation);
+        let patience = (PATIENCE << lent.recalls.min(16)).min(PATIENCE_MAX);
+        let may = lent.streak >= patience && self.capacity > 0;
+        let window = if may { lent.streak.min(WINDOW_MAX) } else { 0 };
+        lent.is_open |= may;
+        let (channel, seen) = (self.channel, lent.seen);
+        (may || seen > 0).then_some(Frame::Ahead { channel, window, seen })
+    }
+
+    /// Gives back what is left of the credits.
+    pub(crate) fn repay(&self, lent: &mut Lent) -> Option<Frame> {
+        let (channel, credits) = (self.channel, std::mem::take(&mut lent.credits));
+        (credits > 0).then_some(Frame::Repay { channel, credits })
+    }
+
+    /// Closes the stock, and gives back what is in it.
+    pub(crate) fn empty(&self, lent: &mut Lent) -> Vec<Frame> {
+        lent.is_open = false;
+        lent.streak = 0;
+        lent.recalls = lent.recalls.saturating_add(1);
+        let mut frames: Vec<Frame> = Vec::new();
+        for stocked in lent.stock.drain(..) {
+            if let (Some(Frame::Untaken { first, count, .. }), Name::Early(number)) =
+                (frames.last_mut(), stocked.name)
+                && *first + u64::from(*count) == number
+            {
+                *count += 1;
+            } else {
+                frames.push(stocked.name.untaken(self.channel));
+            }
+        }
+        frames
+    }
+
+    /// The last handle of a side goes: so does what was lent for it.
+    pub(crate) fn leave(&self, lent: &mut Lent, side: Side) -> Vec<Frame> {
+        lent.gone[side as usize] = true;
+        match side {
+            Side::Receive => self.empty(lent),
+            Side::Send => self.repay(lent).into_iter().collect(),
+        }
+    }
+}
+
+impl Lent {
+    /// Takes the oldest out of the stock.
+    pub(crate) fn take(&mut self) -> Option<Stocked> {
+        let stocked = self.stock.pop_front()?;
+        self.note_receive();
+        Some(stocked)
+    }
+
+    /// A receive got its value.
+    pub(crate) fn note_receive(&mut self) {
+        self.streak = self.streak.saturating_add(1);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether there is a handle of a side.
+    pub(crate) fn has(&self, side: Side) -> bool {
+        !self.gone[side as usize]
+    }
+
+    pub(crate) fn add_credits(&mut self, credits: u32) {
+        self.credits = self.credits.saturating_add(credits);
+    }
+
+    /// Early offers have come.
+    pub(crate) fn add_early(&mut self, first: u64, parcels: Vec<Parcel>) {
+        self.seen = first + parcels.len() as u64;
+        self.stock.extend((first..).zip(parcels).map(|(turn, parcel)| Stocked {
+            name: Name::Early(turn),
+            parcel,
+            turn,
+        }));
+    }
+
+    /// An offer returns to the stock, at its old place.
+    pub(crate) fn put_back(&mut self, name: Name, parcel: Parcel) {
+        let turn = match name {
+            Name::Early(number) => number,
+            Name::Asked(_) => self.stock.front().map_or(self.seen, |first| first.turn),
+        };
+        let at = self.stock.partition_point(|other| other.turn < turn);
+        self.stock.insert(at, Stocked { name, parcel, turn });
+    }
+
+    /// A receive has its answer, or is given up.
+    pub(crate) fn stop_waiting(&mut self, operation: OperationId) {
+        self.waiting.remove(&operation);
+    }
+
+    /// The receive that has waited longest.
+    pub(crate) fn first_waiting(&self) -> Option<OperationId> {
+        self.waiting.first().copied()
+    }
+}

@@ -1,0 +1,153 @@
+//! What the home lends to this node, on all channels: where credits and early offers come in, are
+//! used, and go back. See `flow.rs`.
+//!
+//! Locks are taken in one order: a channel's, its flow's, the node's.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::{Conclusion, Node, Operation};
+use crate::flow::{Flow, Name, Stocked};
+use crate::id::{ChannelId, OperationId};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Side};
+
+impl Node {
+    /// Sends under a credit that was taken. The value comes back if the link is lost.
+    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> Result<(), Parcel> {
+        let mut state = self.state.lock();
+        if state.lost.is_some() {
+            return Err(parcel);
+        }
+        if let Some(Frame::Prepaid { channel: last, parcels }) = state.outgoing.back_mut()
+            && *last == channel
+            && fits(parcels, &parcel)
+        {
+            parcels.push(parcel);
+            return Ok(());
+        }
+        state.outgoing.push_back(Frame::Prepaid { channel, parcels: vec![parcel] });
+        let is_first = state.outgoing.len() == 1;
+        drop(state);
+        if is_first {
+            (self.doorbell)();
+        }
+        Ok(())
+    }
+
+    /// Receives what is in stock.
+    pub(crate) fn take_stocked(&self, flow: &Flow) -> Option<Parcel> {
+        let mut lent = flow.lock();
+        let Stocked { name, parcel, .. } = lent.take()?;
+        // Of a lost link nothing may be taken: it is another's by now.
+        self.queue(name.taken(flow.channel())).then_some(parcel)
+    }
+
+    /// Starts a receive, and says what else would be taken. It concludes at once if something is in
+    /// stock.
+    pub(crate) fn begin_receive(
+        &self,
+        channel: ChannelId,
+        waker: Waker,
+        frame: impl FnOnce(OperationId) -> Frame,
+    ) -> OperationId {
+        let Some(flow) = self.flow(channel).filter(|_| self.lost().is_none()) else {
+            return self.begin(waker, frame);
+        };
+        let mut lent = flow.lock();
+        let mut state = self.state.lock();
+        state.next_operation += 1;
+        let operation = OperationId(state.next_operation);
+        if let Some(Stocked { name, parcel, .. }) = lent.take() {
+            let stocked = Operation::Concluded(Conclusion::Stocked(name, parcel));
+            state.operations.insert(operation, stocked);
+        } else {
+            let waiting = Operation::Waiting(waker, Some(flow.clone()));
+            state.operations.insert(operation, waiting);
+            drop(state);
+            self.push_all(flow.ask(&mut lent, operation));
+            self.push(frame(operation));
+        }
+        operation
+    }
+
+    /// What is lent to this node on a channel.
+    pub(crate) fn flow(&self, channel: ChannelId) -> Option<Arc<Flow>> {
+        self.flows.get(&channel)?.upgrade()
+    }
+
+    /// A channel whose home is the coordinator is known here from now on.
+    pub(crate) fn open_flow(&self, channel: ChannelId, capacity: u32) -> Arc<Flow> {
+        let flow = Arc::new(Flow::new(channel, capacity));
+        self.flows.insert(channel, Arc::downgrade(&flow));
+        flow
+    }
+
+    /// The last handle of a side is gone: what was lent goes back, and the handles' arrivals.
+    pub(crate) fn leave(&self, flow: &Flow, side: Side, arrivals: u32) {
+        let mut lent = flow.lock();
+        self.push_all(flow.leave(&mut lent, side));
+        self.push(Frame::Detach { channel: flow.channel(), side, arrivals });
+    }
+
+    /// Gives back what is left of the credits.
+    pub(crate) fn repay(&self, flow: &Flow) {
+        let mut lent = flow.lock();
+        self.push_all(flow.repay(&mut lent));
+    }
+
+    pub(super) fn on_credit(&self, channel: ChannelId, credits: u32) {
+        let flow = self.flow(channel);
+        let mut lent = flow.as_ref().map(|flow| flow.lock());
+        match lent.as_mut().filter(|lent| lent.has(Side::Send)) {
+            Some(lent) => lent.add_credits(credits),
+            None => self.push(Frame::Repay { channel, credits }),
+        }
+    }
+
+    pub(super) fn on_early(&self, channel: ChannelId, first: u64, parcels: Vec<Parcel>) {
+        let flow = self.flow(channel);
+        let mut lent = flow.as_ref().map(|flow| flow.lock());
+        match lent.as_mut().filter(|lent| lent.has(Side::Receive)) {
+            Some(lent) => lent.add_early(first, parcels),
+            None => {
+                let count = parcels.len() as u32;
+                self.push(Frame::Untaken { channel, first, count });
+            }
+        }
+    }
+
+    /// An offer whose receive was given up: it goes to another receive of this node, or waits for
+    /// the next one, if the stock is open.
+    pub(super) fn put_back(&self, flow: &Flow, name: Name, parcel: Parcel) {
+        let mut lent = flow.lock();
+        if !lent.is_open() || !lent.has(Side::Receive) {
+            return self.push(name.untaken(flow.channel()));
+        }
+        lent.put_back(name, parcel);
+        let Some(operation) = lent.first_waiting() else { return };
+        lent.stop_waiting(operation);
+        let mut state = self.state.lock();
+        let Some(slot @ Operation::Waiting(..)) = state.operations.get_mut(&operation) else {
+            return;
+        };
+        let Some(Stocked { name, parcel, .. }) = lent.take() else { return };
+        let now = Operation::Concluded(Conclusion::Stocked(name, parcel));
+        let before = std::mem::replace(slot, now);
+        if let Operation::Waiting(waker, Some(flow)) = before {
+            let channel = flow.channel();
+            state.abandoned.insert(operation, flow);
+            drop(state);
+            self.push(Frame::Abandon { channel, operation });
+            drop(lent);
+            waker.wake();
+        }
+    }
+}
+
+/// Whether a value fits into one frame with others. None is large beside the whole, so that the
+/// whole is not large.
+fn fits(parcels: &[Parcel], parcel: &Parcel) -> bool {
+    let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
+    let each = CHUNK_BYTES_MAX / (parcels.len() + 1);
+    first && parcel.payload.len() <= each && parcels.len() < PARCELS_MAX
+}

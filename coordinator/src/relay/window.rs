@@ -1,0 +1,251 @@
+//! Early offers: values reserved for a session that keeps receiving, ahead of its receives, so that
+//! the next receive takes one without a round trip.
+//!
+//! A session has asked for them: with one of its receives it said how many it would take besides
+//! (`Ahead`), and each that it takes asks for one more. They are offers like any others: they count
+//! against the capacity, and go back to their old places if the session dies. One session at a
+//! time has them, and no value is offered ahead while a receive waits. So whoever else would
+//! receive has them recalled first, and waits (in the `gate`) until each is answered: it cannot
+//! get a younger value than one that nobody took.
+//!
+//! States: *nobody's* -> *open* (an owner, and how many it may have at once) -> *recalled* (nothing
+//! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never
+//! used twice in a channel, so that an answer names what it means even if the window has had other
+//! owners since.
+
+use std::collections::VecDeque;
+
+use channels::id::SessionId;
+use channels::line::Place;
+
+/// No session has more early offers of one channel.
+pub const WINDOW_MAX: usize = 4096;
+/// No session has more bytes in early offers of one channel, but for the last.
+pub const WINDOW_BYTES_MAX: usize = 4 << 20;
+
+/// The early offers of one channel.
+#[derive(Debug, Default)]
+pub struct Window {
+    owner: Option<SessionId>,
+    size: usize,
+    recalled: bool,
+    /// Below this number the owner has seen all.
+    seen: u64,
+    /// The number of the first in `out`.
+    first: u64,
+    /// Those under way, and absent ones that were answered before an older one.
+    out: VecDeque<Option<Early>>,
+    unanswered: usize,
+    bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Early {
+    place: Place,
+    bytes: usize,
+}
+
+/// Whether early offers stand in somebody's way.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Recall {
+    /// Nobody has any.
+    Home,
+    /// They have been recalled already.
+    Underway,
+    /// Their owner is to be told, and may have some.
+    Tell(SessionId),
+}
+
+/// An answer to early offers that were not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unoffered;
+
+impl Window {
+    /// A session would take so many ahead. It has seen all early offers below a number. False if
+    /// it gets none.
+    #[must_use]
+    pub fn ask(&mut self, session: SessionId, size: usize, seen: u64) -> bool {
+        if self.owner.is_none() && size > 0 {
+            (self.owner, self.seen) = (Some(session), 0);
+        }
+        if self.owner != Some(session) {
+            return false;
+        }
+        self.seen = self.seen.max(seen);
+        if !self.recalled && size > 0 {
+            self.size = size.min(WINDOW_MAX);
+        }
+        !self.recalled
+    }
+
+    /// Whether the session asked before it saw what had been offered to it ahead.
+    pub fn is_unseen_by(&self, session: SessionId) -> bool {
+        let unseen = self.seen.saturating_sub(self.first) as usize;
+        self.owner == Some(session) && self.out.iter().skip(unseen).any(Option::is_some)
+    }
+
+    /// Whose receives one more value may be offered ahead of.
+    pub fn next_owner(&self, capacity: usize) -> Option<SessionId> {
+        let size = self.size.min(capacity);
+        let room = self.unanswered < size && self.bytes < WINDOW_BYTES_MAX;
+        self.owner.filter(|_| room && !self.recalled)
+    }
+
+    /// A value was offered ahead. Says which number it has.
+    pub fn offer(&mut self, place: Place, bytes: usize) -> u64 {
+        self.out.push_back(Some(Early { place, bytes }));
+        self.unanswered += 1;
+        self.bytes += bytes;
+        self.first + self.out.len() as u64 - 1
+    }
+
+    /// An answer to early offers in a row: what they are at the channel.
+    pub fn answer(
+        &mut self,
+        session: SessionId,
+        first: u64,
+        count: usize,
+    ) -> Result<Vec<Place>, Unoffered> {
+        if self.owner != Some(session) {
+            return Err(Unoffered);
+        }
+        let start = first.checked_sub(self.first).ok_or(Unoffered)? as usize;
+        let end = start.checked_add(count).ok_or(Unoffered)?;
+        if end > self.out.len() || self.out.range(start..end).any(Option::is_none) {
+            return Err(Unoffered);
+        }
+        let answered: Vec<Early> =
+            self.out.range_mut(start..end).filter_map(Option::take).collect();
+        self.unanswered -= answered.len();
+        self.bytes -= answered.iter().map(|early| early.bytes).sum::<usize>();
+        while let Some(None) = self.out.front() {
+            self.out.pop_front();
+            self.first += 1;
+        }
+        self.rest();
+        Ok(answered.into_iter().map(|early| early.place).collect())
+    }
+
+    /// Whether early offers of another session, or an end of them that is under way, stand in a
+    /// session's way.
+    pub fn stands_in_the_way_of(&self, session: SessionId) -> bool {
+        self.owner.is_some_and(|owner| owner != session) || self.recalled
+    }
+
+    /// Whether a session has some, or may have.
+    pub fn is_owned_by(&self, session: SessionId) -> bool {
+        self.owner == Some(session)
+    }
+
+    /// Whether no session has any.
+    pub fn is_nobodys(&self) -> bool {
+        self.owner.is_none()
+    }
+
+    /// Another needs the early offers, or the owner wants no more.
+    pub fn recall(&mut self) -> Recall {
+        let Some(owner) = self.owner else { return Recall::Home };
+        if self.recalled {
+            return Recall::Underway;
+        }
+        self.recalled = true;
+        self.rest();
+        Recall::Tell(owner)
+    }
+
+    /// A session has no handle to receive any more, or is dead: what it had goes back elsewhere.
+    pub fn leave(&mut self, session: SessionId) -> Vec<Place> {
+        if self.owner != Some(session) {
+            return Vec::new();
+        }
+        self.first += self.out.len() as u64;
+        self.unanswered = 0;
+        self.bytes = 0;
+        self.recalled = true;
+        let left = self.out.drain(..).flatten().map(|early| early.place).collect();
+        self.rest();
+        left
+    }
+
+    /// A recalled window whose offers are all answered is nobody's.
+    fn rest(&mut self) {
+        if self.recalled && self.unanswered == 0 {
+            (self.owner, self.size, self.recalled) = (None, 0, false);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use channels::line::Line;
+
+    const ONE: SessionId = SessionId(1);
+    const OTHER: SessionId = SessionId(2);
+
+    /// A window of so many, with as many places.
+    fn open(size: usize) -> (Window, Vec<Place>) {
+        let (mut window, mut line) = (Window::default(), Line::default());
+        assert!(window.ask(ONE, size, 0));
+        let places: Vec<Place> = (0..size).map(|_| line.push(())).collect();
+        for (number, place) in places.iter().enumerate() {
+            assert_eq!(window.next_owner(100), Some(ONE));
+            assert_eq!(window.offer(*place, 1), number as u64);
+        }
+        (window, places)
+    }
+
+    #[test]
+    fn each_is_answered_once_in_any_order() {
+        let (mut window, places) = open(4);
+        assert_eq!(window.next_owner(100), None, "it is full");
+        assert_eq!(window.answer(ONE, 1, 2), Ok(places[1..3].to_vec()));
+        for (session, first, count) in [(ONE, 1, 1), (ONE, 0, 2), (ONE, 3, 2), (OTHER, 0, 1)] {
+            assert_eq!(window.answer(session, first, count), Err(Unoffered));
+        }
+        assert_eq!(window.answer(ONE, u64::MAX, 1), Err(Unoffered));
+        assert_eq!(window.answer(ONE, 0, 1), Ok(places[..1].to_vec()));
+        assert_eq!(window.answer(ONE, 0, 1), Err(Unoffered), "numbers are not used again");
+        assert_eq!(window.answer(ONE, 3, 1), Ok(places[3..].to_vec()));
+    }
+
+    #[test]
+    fn a_recalled_window_ends_with_its_last_answer() {
+        let (mut window, _) = open(2);
+        assert!(!window.ask(OTHER, 5, 0) && window.stands_in_the_way_of(OTHER));
+        assert_eq!(window.recall(), Recall::Tell(ONE));
+        assert_eq!((window.recall(), window.next_owner(100)), (Recall::Underway, None));
+        assert!(window.answer(ONE, 0, 1).is_ok() && !window.is_nobodys());
+        assert!(window.answer(ONE, 1, 1).is_ok() && window.is_nobodys());
+        assert!(window.ask(OTHER, 5, 0) && !window.stands_in_the_way_of(OTHER));
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_a_receive_asked_is_unseen() {
+        let (mut window, _) = open(2);
+        assert!(window.is_unseen_by(ONE) && !window.is_unseen_by(OTHER));
+        assert!(window.ask(ONE, 2, 1) && window.is_unseen_by(ONE));
+        assert!(window.ask(ONE, 2, 2) && !window.is_unseen_by(ONE));
+    }
+
+    #[test]
+    fn a_dead_owner_leaves_all_of_it() {
+        let (mut window, places) = open(3);
+        assert!(window.answer(ONE, 1, 1).is_ok());
+        assert_eq!(window.leave(OTHER), []);
+        assert_eq!(window.leave(ONE), [places[0], places[2]]);
+        assert!(window.is_nobodys() && window.answer(ONE, 0, 1).is_err());
+    }
+
+    #[test]
+    fn neither_the_capacity_nor_bytes_are_exceeded() {
+        let mut window = Window::default();
+        assert!(window.ask(ONE, 100, 0));
+        assert_eq!(window.next_owner(0), None);
+        window.offer(Place::default(), WINDOW_BYTES_MAX);
+        assert_eq!(window.next_owner(100), None);
+        assert!(window.answer(ONE, 0, 1).is_ok());
+        assert_eq!(window.next_owner(1), Some(ONE));
+    }
+}
