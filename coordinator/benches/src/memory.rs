@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use channels::id::{ChannelId, SessionId, TaskId};
 use channels::wire::{
     BatchWriter, Build, Envelope, Frame, PROTOCOL_VERSION, Parcel, Place, Role, Secret,
-    SpawnOptions,
+    SpawnOptions, link_batch,
 };
 use coordinator::platform::{Ended, Launch, Platform};
 use coordinator::scheduler::Policy;
@@ -81,12 +81,12 @@ async fn of_connections(count: usize) -> anyhow::Result<f64> {
     let mut coordinator = Process::role(&["coordinator-of", &count.to_string()])?;
     let address = coordinator.line()?;
     let role = Role::Client { workers_max: count as u32, place: Place::Apart };
-    let (mut client, mut sequence) = connect(&address, role, KEY).await?;
+    let (mut client, mut envelope) = connect(&address, role, KEY).await?;
     let before = resident(coordinator.id())?;
     let mut workers = Vec::new();
     while workers.len() < count {
         // Each task wants a worker of its own.
-        spawn(&mut client, &mut sequence).await?;
+        spawn(&mut client, &mut envelope).await?;
         let line = coordinator.line()?;
         let (launch, secret) = line.split_once(' ').context("a launch and its secret")?;
         let launch = launch.parse()?;
@@ -99,16 +99,19 @@ async fn of_connections(count: usize) -> anyhow::Result<f64> {
 }
 
 /// Says hello and is welcomed.
-async fn connect(address: &str, role: Role, secret: Secret) -> anyhow::Result<(Socket, u64)> {
+async fn connect(address: &str, role: Role, secret: Secret) -> anyhow::Result<(Socket, Envelope)> {
     let (mut socket, _) = connect_async(address).await?;
     let (version, build) = (PROTOCOL_VERSION, build());
-    let mut sequence = 1;
-    say(&mut socket, &mut sequence, &Frame::Hello { version, build, role, secret }).await?;
+    let hello = link_batch(&Frame::Hello { version, build, role, secret, nonce: 1 });
+    socket.send(Message::Binary(hello)).await?;
     match socket.next().await.context("the coordinator hung up")?? {
         Message::Binary(bytes) => {
             let (_, frames) = channels::wire::read_batch(bytes)?;
             match frames.first() {
-                Some(Frame::Welcome { .. }) => Ok((socket, sequence)),
+                Some(Frame::Welcome { epoch, .. }) => {
+                    let envelope = Envelope { epoch: *epoch, sequence: 1, acknowledged: 0 };
+                    Ok((socket, envelope))
+                }
                 other => bail!("instead of a welcome came {other:?}"),
             }
         }
@@ -116,21 +119,21 @@ async fn connect(address: &str, role: Role, secret: Secret) -> anyhow::Result<(S
     }
 }
 
-async fn spawn(socket: &mut Socket, sequence: &mut u64) -> anyhow::Result<()> {
-    let number = u128::from(*sequence);
+async fn spawn(socket: &mut Socket, envelope: &mut Envelope) -> anyhow::Result<()> {
+    let number = u128::from(envelope.sequence);
     let (task, result) = (TaskId(number), ChannelId(number));
     let (name, options) = ("idle".to_owned(), SpawnOptions::default());
     let arguments = Parcel::default();
     let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };
-    say(socket, sequence, &spawn).await
+    say(socket, envelope, &spawn).await
 }
 
-async fn say(socket: &mut Socket, sequence: &mut u64, frame: &Frame) -> anyhow::Result<()> {
-    let envelope = Envelope { epoch: 0, sequence: *sequence, acknowledged: 0 };
-    let mut batch = BatchWriter::new(envelope);
+async fn say(socket: &mut Socket, envelope: &mut Envelope, frame: &Frame) -> anyhow::Result<()> {
+    let mut batch = BatchWriter::default();
     batch.push(frame);
-    *sequence += 1;
-    Ok(socket.send(Message::Binary(batch.finish())).await?)
+    let bytes = batch.finish(*envelope);
+    envelope.sequence += 1;
+    Ok(socket.send(Message::Binary(bytes)).await?)
 }
 
 /// Runs a coordinator that tells its launches on its standard output.

@@ -179,16 +179,16 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use channels::line::Line;
+    use channels::line::Places;
 
     const ONE: SessionId = SessionId(1);
     const OTHER: SessionId = SessionId(2);
 
     /// A window of so many, with as many places.
     fn open(size: usize) -> (Window, Vec<Place>) {
-        let (mut window, mut line) = (Window::default(), Line::default());
+        let (mut window, mut all) = (Window::default(), Places::default());
         assert!(window.ask(ONE, size, 0));
-        let places: Vec<Place> = (0..size).map(|_| line.push(())).collect();
+        let places: Vec<Place> = (0..size).map(|_| all.allot()).collect();
         for (number, place) in places.iter().enumerate() {
             assert_eq!(window.next_owner(100), Some(ONE));
             assert_eq!(window.offer(*place, 1), number as u64);

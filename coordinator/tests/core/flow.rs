@@ -171,7 +171,7 @@ impl World {
                     let place = self.places.iter().find(|place| place.session == session);
                     assert!(place.is_none_or(|place| place.is_dead), "{session} cut: {reason}");
                 }
-                Command::Launch { .. } | Command::Stop { .. } => {}
+                Command::Admit { .. } | Command::Launch { .. } | Command::Stop { .. } => {}
             }
         }
     }
@@ -232,9 +232,9 @@ impl Place {
         let envelope = Envelope { epoch: 0, sequence: 1, acknowledged: 0 };
         let mut more = true;
         while more {
-            let mut batch = BatchWriter::new(envelope);
+            let mut batch = BatchWriter::default();
             more = self.node.take_outgoing(&mut batch);
-            self.up.extend(read_batch(batch.finish()).unwrap().1);
+            self.up.extend(read_batch(batch.finish(envelope)).unwrap().1);
         }
     }
 }
