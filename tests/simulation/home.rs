@@ -107,7 +107,9 @@ impl Home {
             }
             Frame::Prepaid { channel, parcels } => {
                 self.ahead.insert(*channel);
-                parcels.iter().for_each(|parcel| drop(self.value(Some(*channel), parcel)));
+                for parcel in parcels {
+                    self.value(Some(*channel), parcel);
+                }
             }
             Frame::Abandon { channel, .. } => drop(self.ahead.insert(*channel)),
             Frame::Accept { operation, .. } => drop(self.offers.remove(&(session, *operation))),
