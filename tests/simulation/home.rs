@@ -31,6 +31,8 @@ pub(crate) struct Home {
     entered: BTreeSet<Value>,
     told: BTreeSet<Value>,
     closes: BTreeMap<Operation, ChannelId>,
+    /// Channels with credits or early offers: the observer does not follow those yet.
+    ahead: BTreeSet<ChannelId>,
 }
 
 impl Home {
@@ -45,11 +47,17 @@ impl Home {
             entered: BTreeSet::new(),
             told: BTreeSet::new(),
             closes: BTreeMap::new(),
+            ahead: BTreeSet::new(),
         }
     }
 
     pub(crate) fn channels(&self) -> usize {
         self.coordinator.channels()
+    }
+
+    /// The channels of which the log is not the whole story.
+    pub(crate) fn unfollowed(&self) -> BTreeSet<u32> {
+        self.ahead.iter().filter_map(|channel| self.numbers.get(channel)).copied().collect()
     }
 
     /// The value on offer to this receive.
@@ -97,6 +105,13 @@ impl Home {
                     self.sends.insert((session, *operation), value);
                 }
             }
+            Frame::Prepaid { channel, parcels } => {
+                self.ahead.insert(*channel);
+                for parcel in parcels {
+                    self.value(Some(*channel), parcel);
+                }
+            }
+            Frame::Abandon { channel, .. } => drop(self.ahead.insert(*channel)),
             Frame::Accept { operation, .. } => drop(self.offers.remove(&(session, *operation))),
             Frame::Decline { operation, .. } => self.untake((session, *operation)),
             Frame::Close { channel, operation } => {
@@ -152,6 +167,7 @@ impl Home {
                 self.offers.insert((session, *operation), (channel, value));
                 self.parcels.insert((session, *operation), parcel.clone());
             }
+            Frame::Early { channel, .. } => drop(self.ahead.insert(*channel)),
             Frame::Closed { operation, first: 1 } => {
                 let channel = self.closes.get(&(session, *operation));
                 if let Some(channel) = channel.and_then(|channel| self.numbers.get(channel)) {

@@ -234,7 +234,7 @@ impl Program {
         self.outs[self.outs.len() - self.late..].iter().map(|out| out.channel).collect()
     }
 
-    /// Tasks of the client: one uses the late channels where they are, one sends their handles away.
+    /// Tasks of the client: one uses the late channels where they are, one gives handles away.
     fn start_local(&mut self, start: &impl Fn(Arguments)) {
         let from = self.outs.len() - self.late;
         let mut user = self.arguments(20);

@@ -175,7 +175,9 @@ impl World {
         history.fenced = self.fenced;
         let (trace, faults) = (self.trace, self.faults);
         // Of a channel that was elsewhere first, the home's log is not the whole story.
-        let known = self.home.log.iter().filter(|commit| !late.contains(&commit.channel()));
+        let ahead = self.home.unfollowed();
+        let is_whole = |channel: u32| !late.contains(&channel) && !ahead.contains(&channel);
+        let known = self.home.log.iter().filter(|commit| is_whole(commit.channel()));
         let log = known.copied().collect();
         let moved = |r: &&Record| r.is_take() && r.session > 0 && late.contains(&r.channel);
         let moved = history.records.iter().filter(moved).count();
