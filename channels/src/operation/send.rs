@@ -17,6 +17,7 @@ use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Answered, Conclusion, Node};
+use crate::select::Answer;
 use crate::transfer;
 use crate::waiting;
 use crate::wire::{End, Frame};
@@ -323,14 +324,15 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    /// As a case of a select on a relayed channel, asks whether it could go. True once it can, or
-    /// never will: then [`SendOperation::finish`] it. If not, it wakes.
-    pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> bool {
+    /// As a case of a select on a relayed channel, asks whether it could go. Once it can, or never
+    /// will, [`SendOperation::finish`] it. If not, it wakes.
+    pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> Answer {
         if let Step::New = self.step {
             let core = shared.lock();
-            let Location::Relayed(relayed) = &core.location else { return false };
+            let Location::Relayed(relayed) = &core.location else { return Answer::None };
             if relayed.flow.has_credit() {
-                return true;
+                // No partner is needed, and nobody would wake a select that does not come now.
+                return Answer::Come;
             }
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -338,8 +340,14 @@ impl<T: Message> SendOperation<T> {
             let operation = node.begin(waker.clone(), watch);
             self.step = Step::Watching(Remote::new(node, channel, operation));
         }
-        matches!(&self.step, Step::Watching(remote)
-            if remote.node.rewait(remote.operation, waker) != Answered::No)
+        match &self.step {
+            Step::Watching(remote)
+                if remote.node.rewait(remote.operation, waker) != Answered::No =>
+            {
+                Answer::Hint
+            }
+            _ => Answer::None,
+        }
     }
 
     /// The case was claimed. `None` if it could not go after all: it is as new.

@@ -339,8 +339,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     }
 
     fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer {
-        let could_go = self.send.borrow_mut().poll_watch(&self.sender.shared, waker, select);
-        if could_go { Answer::Hint } else { Answer::None }
+        self.send.borrow_mut().poll_watch(&self.sender.shared, waker, select)
     }
 
     fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {

@@ -50,6 +50,17 @@ pub(super) enum Wish {
     TryReceive,
 }
 
+impl Wish {
+    /// The side whose handles it needs.
+    fn side(&self) -> Option<Side> {
+        match self {
+            Self::Send(_) | Self::TrySend(_) | Self::Watch { .. } => Some(Side::Send),
+            Self::Receive { .. } | Self::TryReceive => Some(Side::Receive),
+            Self::Close | Self::Measure => None,
+        }
+    }
+}
+
 impl Flow {
     pub(super) fn new(sender: SessionId) -> Box<Self> {
         let (credits, window) = (Credits::new(sender), Window::default());
@@ -129,7 +140,7 @@ impl Relay {
         }
         if let Some(side) = self.obstacle(channel, &request) {
             let Request { session, operation, .. } = request;
-            self.ledger.park(session, channel, operation, Parked::Held(side));
+            self.ledger.park(session, channel, operation, Parked::Held(request.wish.side()));
             if let Some(flow) = self.flow_mut(channel) {
                 flow.held[side as usize].push_back(request);
             }

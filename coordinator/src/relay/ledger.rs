@@ -46,15 +46,17 @@ pub(super) enum Parked {
     Receive(Place),
     /// A select that would send: it has no place.
     Watch,
-    /// It waits at the gate of a side.
-    Held(Side),
+    /// It waits at a gate. With the side whose handles it needs; a close and a question, once asked,
+    /// need none.
+    Held(Option<Side>),
 }
 
 impl Parked {
-    pub(super) fn side(self) -> Side {
+    /// The side whose handles it needs.
+    pub(super) fn side(self) -> Option<Side> {
         match self {
-            Self::Send(_) | Self::Watch => Side::Send,
-            Self::Receive(_) => Side::Receive,
+            Self::Send(_) | Self::Watch => Some(Side::Send),
+            Self::Receive(_) => Some(Side::Receive),
             Self::Held(side) => side,
         }
     }
@@ -187,7 +189,7 @@ impl Ledger {
         let Some(holding) = holding.filter(|holding| holding.handles[side as usize] == 0) else {
             return Vec::new();
         };
-        let parked = holding.parked.iter().filter(|(_, parked)| parked.side() == side);
+        let parked = holding.parked.iter().filter(|(_, parked)| parked.side() == Some(side));
         parked.map(|(operation, _)| *operation).collect()
     }
 
