@@ -160,13 +160,17 @@ impl Choosing<'_, '_, '_> {
         }
         // Two selects that would send to each other, and give up their receives for it, might miss
         // each other for ever: after a miss each tries again, or asks again, as a coin falls.
-        for (case, answer) in self.cases.iter_mut().zip(answers) {
-            if answer == Answer::Hint {
+        let mut come = None;
+        for (at, case) in self.cases.iter_mut().enumerate() {
+            if answers[at] == Answer::Hint {
                 case.withdraw();
-                case.poll_remote(waker, name);
+                // It may be able to go by now without asking, and nobody would wake it then.
+                if case.poll_remote(waker, name) != Answer::None {
+                    come = Some(at);
+                }
             }
         }
-        None
+        come
     }
 
     fn settle(&mut self, chosen: usize) {
