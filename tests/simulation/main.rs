@@ -69,7 +69,7 @@ fn wrong(ran: &Ran) -> (Vec<String>, BTreeSet<Rule>) {
 #[test]
 fn of_many_seeds_every_history_is_legal() {
     let (mut operations, mut faults, mut lost, mut moved, mut resumed) = (0, 0, 0, 0, 0);
-    for seed in seeds(250) {
+    for seed in seeds(400) {
         let ran = run(seed, Plant::Nothing);
         let (told, _) = wrong(&ran);
         let faulty = ran.faults.join("\n");
