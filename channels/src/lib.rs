@@ -110,8 +110,8 @@
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
 //! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
-//! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel.
-//!   `wait_group`: waiting for a number of things.
+//! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
+//!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
 //!
 //! # Architecture invariants
 //!
@@ -120,6 +120,8 @@
 //! - A handle never stands for another handle: passing it on makes no chain.
 
 pub mod blocking;
+#[doc(hidden)]
+pub mod census;
 pub mod chan;
 mod claim;
 pub mod codec;

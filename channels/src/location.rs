@@ -13,7 +13,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
@@ -53,6 +53,8 @@ pub(crate) struct Shared<T> {
     handles: [AtomicU32; 2],
     capacity: u32,
     waking: Waking,
+    /// Where [`channel`](crate::channel) was called, if that was in this process.
+    made: Option<&'static panic::Location<'static>>,
 }
 
 pub(crate) struct Core<T> {
@@ -98,18 +100,37 @@ impl<T> Relayed<T> {
 
 impl<T> Shared<T> {
     /// A new channel with one handle of each side, here.
+    #[track_caller]
     pub(crate) fn local(capacity: usize) -> Arc<Self> {
-        Self::new(Location::Local(Chan::new(capacity)), capacity, 1)
+        let made = Some(panic::Location::caller());
+        Self::new(Location::Local(Chan::new(capacity)), capacity, 1, made)
     }
 
-    fn new(location: Location<T>, capacity: usize, handles: u32) -> Arc<Self> {
+    fn new(
+        location: Location<T>,
+        capacity: usize,
+        handles: u32,
+        made: Option<&'static panic::Location<'static>>,
+    ) -> Arc<Self> {
         let core = Lock::new(Core { location, gone: [handles == 0; 2] });
         Arc::new(Self {
             core,
             handles: [handles, handles].map(AtomicU32::new),
             capacity: capacity as u32,
             waking: Waking::default(),
+            made,
         })
+    }
+
+    /// What the channel is called where people read of it.
+    pub(crate) fn describe(&self, core: &Core<T>) -> String {
+        let name = match &core.location {
+            Location::Local(_) => format!("channel {:?}", std::ptr::from_ref(self)),
+            Location::Relayed(relayed) => format!("relayed {}", relayed.channel),
+        };
+        let (of, capacity) = (std::any::type_name::<T>(), self.capacity);
+        let made = self.made.map_or_else(String::new, |made| format!(", made at {made}"));
+        format!("{name} ({of}, capacity {capacity}{made})")
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -252,7 +273,7 @@ impl<T> Shared<T> {
         let Passage { channel, side, capacity } = passage;
         let make = || {
             let location = Location::Relayed(Relayed::new(channel, node.clone()));
-            Self::new(location, capacity as usize, 0) as Arc<_>
+            Self::new(location, capacity as usize, 0, None) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
         let Ok(shared) = found.downcast::<Self>() else { return Err(Stranded::OtherType) };

@@ -17,7 +17,7 @@ use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
-use crate::waiting;
+use crate::waiting::{self, marked};
 use crate::wire::{End, Frame};
 
 /// A receive, wherever its channel is.
@@ -59,6 +59,7 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
+        marked!(waker, format!("receive from {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -121,6 +122,7 @@ impl ReceiveOperation {
 
     #[inline]
     fn go_on<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        marked!(waker, format!("receive from {}", shared.describe(&shared.lock())));
         match mem::replace(self, Self::Done) {
             Self::Parked(place) => self.look(place, shared, waker),
             Self::Remote(remote) => self.ask(remote, waker),
@@ -183,6 +185,7 @@ impl ReceiveOperation {
         shared: &Shared<T>,
         waker: &Waker,
     ) -> Poll<Result<T, TryRecvError>> {
+        marked!(waker, format!("try to receive from {}", shared.describe(&shared.lock())));
         if let Self::Remote(remote) = self {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             let outcome = match conclusion {

@@ -17,7 +17,7 @@ use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
-use crate::waiting;
+use crate::waiting::{self, marked};
 use crate::wire::{End, Frame};
 
 /// A send, wherever its channel is.
@@ -83,6 +83,7 @@ impl<T: Message> SendOperation<T> {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
+        marked!(waker, format!("send to {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
@@ -175,6 +176,7 @@ impl<T: Message> SendOperation<T> {
 
     /// Like [`SendOperation::poll`], but asks only whether there is room.
     fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
+        marked!(waker, format!("try to send to {}", shared.describe(&shared.lock())));
         if let Step::Remote(remote) = &self.step {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             self.step = Step::Done;
@@ -202,6 +204,7 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn go_on(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        marked!(waker, format!("send to {}", shared.describe(&shared.lock())));
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
             Step::Remote(remote) => self.ask(remote, waker),

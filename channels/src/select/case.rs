@@ -27,6 +27,8 @@ impl<C: Steps + ?Sized> Case for C {}
 pub trait Steps {
     /// Tells channels apart; `None` for a case that is never ready.
     fn address(&self) -> Option<usize>;
+    /// What the case does, in words; `None` if it is never ready.
+    fn describe(&self) -> Option<String>;
     fn try_lock(&mut self) -> bool;
     fn unlock(&mut self);
     fn locked(&mut self) -> Option<&mut dyn Any>;
@@ -176,6 +178,11 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         Some(Arc::as_ptr(&self.receiver.shared) as usize)
     }
 
+    fn describe(&self) -> Option<String> {
+        let shared = &self.receiver.shared;
+        Some(format!("receive from {}", shared.describe(&shared.lock())))
+    }
+
     fn try_lock(&mut self) -> bool {
         self.guard = self.receiver.shared.try_lock();
         self.guard.is_some()
@@ -295,6 +302,11 @@ impl<'a, T: Message, S: BorrowMut<SendOperation<T>>> SendCase<'a, T, S> {
 impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     fn address(&self) -> Option<usize> {
         Some(Arc::as_ptr(&self.sender.shared) as usize)
+    }
+
+    fn describe(&self) -> Option<String> {
+        let shared = &self.sender.shared;
+        Some(format!("send to {}", shared.describe(&shared.lock())))
     }
 
     fn try_lock(&mut self) -> bool {

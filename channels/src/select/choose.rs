@@ -13,7 +13,7 @@ use super::random;
 use crate::blocking::wait_for;
 use crate::claim::{Claim, Claimed, Wakes};
 use crate::lock::pause;
-use crate::waiting;
+use crate::waiting::{self, marked};
 
 /// The cases of one select, in the order in which they are written.
 type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
@@ -100,6 +100,7 @@ impl Future for Choosing<'_, '_, '_> {
 
 impl Choosing<'_, '_, '_> {
     fn go_on(&mut self, waker: &Waker) -> Poll<usize> {
+        marked!(waker, describe(self.cases));
         loop {
             match &self.stage {
                 Stage::New => {
@@ -177,6 +178,12 @@ impl Choosing<'_, '_, '_> {
         }
         self.stage = Stage::Chosen(chosen);
     }
+}
+
+/// What the select waits for, in words.
+fn describe(cases: &Cases<'_, '_>) -> String {
+    let ready = cases.iter().map(|case| case.describe().unwrap_or_else(|| "none".to_owned()));
+    format!("select of {}: {}", cases.len(), ready.collect::<Vec<_>>().join(", "))
 }
 
 /// Looks at all cases at one moment. If none is ready, all wait under `claim`, if there is one.

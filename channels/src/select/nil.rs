@@ -62,6 +62,10 @@ impl<C: Steps> Steps for Option<C> {
         self.as_ref()?.address()
     }
 
+    fn describe(&self) -> Option<String> {
+        self.as_ref()?.describe()
+    }
+
     fn try_lock(&mut self) -> bool {
         self.as_mut().is_none_or(Steps::try_lock)
     }
