@@ -236,7 +236,7 @@ impl Agent {
         let Answer { stir, marks, .. } = answer.as_ref().filter(|answer| answer.round == round)?;
         let is_ours = Arc::strong_count(stir) == 1 + marks.len() && marks.hold();
         let sleeps = is_ours && !stir.woken.load(Ordering::SeqCst);
-        sleeps.then(|| Arc::as_ptr(stir) as usize)
+        sleeps.then_some(Arc::as_ptr(stir) as usize)
     }
 
     fn places(&self) -> Vec<String> {
@@ -262,9 +262,32 @@ pub fn polls() -> u64 {
     polls.fold(agents.next, u64::wrapping_add)
 }
 
+/// How many agents there are, asleep or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    /// Tasks and groups on the executor.
+    pub on_executor: usize,
+    /// Threads that nobody knew before.
+    pub strangers: usize,
+}
+
+/// Counts the agents.
+pub fn known() -> Known {
+    let agents = AGENTS.lock();
+    let mut known = Known::default();
+    for agent in agents.all.values() {
+        let is_stranger = agent.role.load(Ordering::SeqCst) == Role::Stranger as u8;
+        known.strangers += usize::from(agent.who == Who::Thread && is_stranger);
+        known.on_executor += usize::from(agent.who.is_on_executor());
+    }
+    known
+}
+
 /// All agents sleep: how many there are of each kind.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Asleep {
+    /// Programs' `main`.
+    pub mains: usize,
     /// Tasks and groups on the executor.
     pub on_executor: usize,
     /// Threads that nobody knew before.
@@ -302,6 +325,7 @@ pub fn look(round: u64) -> Option<Asleep> {
         };
         asleep.known.push((agent.number, answer));
         asleep.on_executor += usize::from(agent.who.is_on_executor());
+        asleep.mains += usize::from(agent.who == Who::Main);
     }
     Some(asleep)
 }

@@ -327,6 +327,32 @@ frames! {
         operation: OperationId,
     }
 
+    /// Client: nothing moves in its process. Is that so everywhere?
+    35 Suspect {}
+    /// Node: all that uses channels in its process sleeps, and only the coordinator can wake it.
+    36 Asleep {
+        /// The answered `Probe`.
+        round: u64,
+        /// Who sleeps and where, a line each.
+        report: String,
+    }
+    /// Node: something in its process is awake, or may be.
+    37 Awake {
+        /// The answered `Probe`.
+        round: u64,
+    }
+
+    /// Coordinator: does everything in this process sleep? Answered by `Asleep` or `Awake`.
+    44 Probe {
+        /// The coordinator's name for the question.
+        round: u64,
+    }
+    /// Coordinator: everything everywhere sleeps, and nothing will ever wake it.
+    45 Deadlock {
+        /// Who sleeps and where, a line each.
+        report: String,
+    }
+
     /// Coordinator: run this task.
     40 Run {
         /// The task.

@@ -25,6 +25,7 @@ use std::time::Duration;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
+mod deadlock;
 mod limits;
 pub mod placement;
 pub mod platform;
@@ -34,6 +35,7 @@ pub mod scheduler;
 pub mod server;
 mod task;
 
+use deadlock::Vigil;
 pub use limits::Limits;
 use relay::{Relay, Violation};
 use scheduler::{Policy, Scheduler, Spawn, Totals};
@@ -138,6 +140,7 @@ pub struct Coordinator {
     sessions: BTreeMap<SessionId, Session>,
     scheduler: Scheduler,
     relay: Relay,
+    vigil: Vigil,
 }
 
 #[derive(Debug)]
@@ -153,7 +156,7 @@ impl Coordinator {
     pub fn new(settings: Settings) -> Self {
         let scheduler = Scheduler::new(settings.policy.clone());
         let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
-        Self { settings, sessions, scheduler, relay }
+        Self { settings, sessions, scheduler, relay, vigil: Vigil::default() }
     }
 
     /// What was done so far.
@@ -170,6 +173,7 @@ impl Coordinator {
     /// since the start, and never goes back.
     pub fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
         let from = commands.len();
+        let is_calm = deadlock::is_calm_event(&event);
         match event {
             Event::Connected { session, version, build, role } => {
                 self.on_connected(now, session, version, build, role, commands);
@@ -185,6 +189,9 @@ impl Coordinator {
             self.cut(now, session, excess, commands);
         }
         self.scheduler.place(now, &mut self.relay, commands);
+        if !is_calm || !commands[from..].iter().all(deadlock::is_calm_command) {
+            self.vigil.on_traffic();
+        }
         for command in &commands[from..] {
             if let Command::Send { session, .. } = command
                 && let Some(session) = self.sessions.get_mut(session)
@@ -340,8 +347,35 @@ impl Coordinator {
                 self.scheduler.on_report(now, session, &report);
                 Ok(())
             }
-            _ => Err(Violation::Unexpected("coordinator's own")),
+            other => self.on_sleep(now, session, other, commands),
         }
+    }
+
+    /// What concerns deadlocks.
+    fn on_sleep(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        match frame {
+            Frame::Suspect {} if self.scheduler.is_at_rest() => {
+                self.vigil.on_suspect(now, self.sessions.keys().copied(), commands);
+            }
+            Frame::Suspect {} => {}
+            Frame::Awake { round } => self.vigil.on_awake(round),
+            Frame::Asleep { round, report } => {
+                let found = self.vigil.on_asleep(session, round, report);
+                let mut sessions = self.sessions.iter();
+                let client = sessions.find(|(_, at)| matches!(at.role, Role::Client { .. }));
+                if let (Some(report), Some((client, _))) = (found, client) {
+                    commands.push(Command::send(*client, Frame::Deadlock { report }));
+                }
+            }
+            _ => return Err(Violation::Unexpected("coordinator's own")),
+        }
+        Ok(())
     }
 
     fn on_goodbye(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {

@@ -7,10 +7,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use channels::census::Who;
 use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
 use coordinator::platform::{Launch, Local, Memory, Platform, Program};
@@ -21,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::deadlock::{self, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::metrics::machine_memory;
 use crate::{task, worker};
@@ -128,6 +131,7 @@ pub struct Runtime {
     node: Arc<Node>,
     connection: Option<Connection>,
     embedded: Option<Embedded>,
+    main: Arc<Main>,
 }
 
 /// The coordinator inside this process.
@@ -194,7 +198,16 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let before = HERE.with_borrow_mut(|slot| slot.replace(self.here()));
         let _restored = Restored(before);
-        self.executor.as_ref().expect("it is there until the drop").block_on(future)
+        let future = pin!(future);
+        let main = Watched::new(Who::Main, future);
+        self.executor.as_ref().expect("it is there until the drop").block_on(main)
+    }
+
+    /// From now on a deadlock ends the process.
+    fn watch(&self) {
+        let Some(executor) = &self.executor else { return };
+        let watch = Watch::new(self.node.clone(), executor.handle().clone(), String::new());
+        self.main.watch.set(watch).ok();
     }
 
     fn here(&self) -> Here {
@@ -321,15 +334,20 @@ impl Builder {
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
         };
-        let connection = Connection::open(&address, hello, node.clone(), bell, Arc::new(Idle))?;
+        let main = Arc::<Main>::default();
+        let connection = Connection::open(&address, hello, node.clone(), bell, main.clone())?;
         tracing::debug!("connected to {address}, lease {:?}", connection.lease);
         let here = Here { node: node.clone(), launch: None, executor: None };
         let executor = tokio::runtime::Builder::new_multi_thread()
-            .on_thread_start(move || enter_thread(here.clone()))
+            .on_thread_start(move || {
+                deadlock::enter_pool();
+                enter_thread(here.clone());
+            })
+            .on_thread_stop(deadlock::leave_pool)
             .enable_all()
             .build()?;
         let (executor, connection) = (Some(executor), Some(connection));
-        Ok(Runtime { executor, node, connection, embedded })
+        Ok(Runtime { executor, node, connection, embedded, main })
     }
 
     /// What the macros do: start, run, end. A runtime that cannot start ends the process, with the
@@ -341,7 +359,10 @@ impl Builder {
                 if !threads {
                     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
                     *process = Some(runtime.here());
+                    drop(process);
+                    runtime.watch();
                 }
+                let _own = OwnThread::enter();
                 runtime.block_on(future)
             }
             Err(error) => {
@@ -371,6 +392,7 @@ impl Builder {
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
+            let _own = OwnThread::enter();
             let served = executor.block_on(async {
                 serve(TcpListener::from_std(listener)?, config, platform, stopped).await
             });
@@ -418,15 +440,34 @@ impl Builder {
     }
 }
 
-/// A client gets no frames but the answers to its own operations.
-struct Idle;
+/// The process of `main`. It gets no frames but the answers to its own operations, and what
+/// concerns deadlocks.
+#[derive(Default)]
+struct Main {
+    /// Until it is there, nobody would end this process.
+    watch: OnceLock<Watch>,
+}
 
-impl Owner for Idle {
+impl Owner for Main {
     fn on_frame(&self, frame: Frame) {
-        tracing::warn!("a frame that is not for clients came: {frame}");
+        match (frame, self.watch.get()) {
+            (Frame::Probe { round }, Some(watch)) => watch.on_probe(round),
+            (Frame::Deadlock { report }, Some(_)) => deadlock::end(&report),
+            (other, _) => tracing::warn!("a frame that is not for clients came: {other}"),
+        }
     }
 
-    fn on_tick(&self) {}
+    fn on_tick(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch.on_client_tick();
+        }
+    }
+}
+
+impl fmt::Debug for Main {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Main")
+    }
 }
 
 impl fmt::Debug for Here {

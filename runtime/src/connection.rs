@@ -22,6 +22,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::deadlock::OwnThread;
+
 /// Time to connect and be welcomed.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the owner is asked whether it has something to report.
@@ -114,7 +116,10 @@ impl Connection {
             node.lose(&cause);
             tell_lost.send(cause).ok();
         };
-        let run = move || executor.block_on(life());
+        let run = move || {
+            let _own = OwnThread::enter();
+            executor.block_on(life());
+        };
         let thread = thread::Builder::new().name("farspawn-io".to_owned()).spawn(run);
         let thread = Some(thread.map_err(unreachable)?);
         let answer = welcomed.recv().unwrap_or_else(|_| {

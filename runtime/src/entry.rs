@@ -10,6 +10,7 @@ use channels::wire::{Place, Secret};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::client::Builder;
+use crate::deadlock::OwnThread;
 use crate::metrics::machine_memory;
 use crate::worker;
 
@@ -42,6 +43,7 @@ pub fn serve_if_worker() {
         }
     };
     die_with_parent();
+    let _own = OwnThread::enter();
     match worker::serve(&settings) {
         Ok(cause) if cause == "goodbye" => std::process::exit(0),
         Ok(cause) => {
@@ -67,6 +69,7 @@ fn die_with_parent() {
         std::process::exit(EXIT_LOST);
     }
     let watch = || {
+        let _own = OwnThread::enter();
         let mut byte = [0];
         // Whatever comes is no concern of ours; the end is.
         while std::io::stdin().read(&mut byte).is_ok_and(|count| count > 0) {}

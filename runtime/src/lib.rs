@@ -45,12 +45,14 @@
 //!   the process is.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the WebSocket.
+//! - `deadlock`: when everything everywhere is asleep for good.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
 mod client;
 mod connection;
 mod context;
+mod deadlock;
 mod entry;
 mod group;
 mod metrics;

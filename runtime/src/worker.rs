@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use channels::census::Who;
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
@@ -24,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::client;
 use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::deadlock::{self, Watch, Watched};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
@@ -56,6 +58,11 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         executor: executor.handle().clone(),
         held: Mutex::default(),
         gauge: Arc::new(Gauge::new(settings.threads)),
+        watch: Watch::new(
+            node.clone(),
+            executor.handle().clone(),
+            format!("worker {}, ", settings.launch),
+        ),
         meter: Meter::new(settings.threads, settings.memory_bytes),
     });
     let hello = Frame::Hello {
@@ -81,7 +88,11 @@ fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::run
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("farspawn-task")
-        .on_thread_start(move || client::enter_thread(here.clone()))
+        .on_thread_start(move || {
+            deadlock::enter_pool();
+            client::enter_thread(here.clone());
+        })
+        .on_thread_stop(deadlock::leave_pool)
         .enable_all()
         .build()
 }
@@ -92,6 +103,7 @@ struct Worker {
     executor: Handle,
     held: Mutex<Held>,
     gauge: Arc<Gauge>,
+    watch: Watch,
     meter: Meter,
 }
 
@@ -133,6 +145,7 @@ impl Owner for Worker {
                     self.stop(attempt, Outcome::Cancelled);
                 }
             }
+            Frame::Probe { round } => self.watch.on_probe(round),
             Frame::Shutdown {} => {
                 let mut held = self.held();
                 held.draining = true;
@@ -143,6 +156,7 @@ impl Owner for Worker {
     }
 
     fn on_tick(&self) {
+        self.watch.on_tick();
         self.held().attempts.values().for_each(|grip| grip.seat.age());
         if !self.held().attempts.is_empty() || self.gauge.has_changed() {
             self.report();
@@ -171,7 +185,12 @@ impl Worker {
         let grip = Grip { kind: task.kind, abort, verdict, timer, seat: seat.clone() };
         self.held().attempts.insert(attempt, grip);
         let begun = Instant::now();
-        let started = Abortable::new((task.start)(self.node.clone(), arguments), aborted);
+        let who = match task.kind {
+            Kind::Async => Who::Task(task.name, attempt.0),
+            Kind::Thread => Who::ThreadTask(task.name, attempt.0),
+        };
+        let started = Watched::new(who, (task.start)(self.node.clone(), arguments));
+        let started = Abortable::new(started, aborted);
         let free = this.clone();
         let seated = Seated::new(seat, started, move || free.report_if_free());
         let handle = &self.executor;
