@@ -239,6 +239,13 @@ impl Agent {
         sleeps.then_some(Arc::as_ptr(stir) as usize)
     }
 
+    /// Whether something else than a channel will wake it, by its answer of a round.
+    fn waits_otherwise(&self, round: u64) -> bool {
+        let answer = self.answer.lock();
+        let answer = answer.as_ref().filter(|answer| answer.round == round);
+        answer.is_some_and(|answer| Arc::strong_count(&answer.stir) > 1 + answer.marks.len())
+    }
+
     fn places(&self) -> Vec<String> {
         self.answer.lock().as_ref().map_or_else(Vec::new, |answer| answer.marks.places())
     }
@@ -269,6 +276,8 @@ pub struct Known {
     pub on_executor: usize,
     /// Threads that nobody knew before.
     pub strangers: usize,
+    /// Threads that run tasks.
+    pub pool: usize,
 }
 
 /// Counts the agents.
@@ -276,8 +285,10 @@ pub fn known() -> Known {
     let agents = AGENTS.lock();
     let mut known = Known::default();
     for agent in agents.all.values() {
-        let is_stranger = agent.role.load(Ordering::SeqCst) == Role::Stranger as u8;
-        known.strangers += usize::from(agent.who == Who::Thread && is_stranger);
+        let has_role = |role| agent.role.load(Ordering::SeqCst) == role as u8;
+        let is_thread = agent.who == Who::Thread;
+        known.strangers += usize::from(is_thread && has_role(Role::Stranger));
+        known.pool += usize::from(is_thread && has_role(Role::Pool));
         known.on_executor += usize::from(agent.who.is_on_executor());
     }
     known
@@ -328,6 +339,29 @@ pub fn look(round: u64) -> Option<Asleep> {
         asleep.mains += usize::from(agent.who == Who::Main);
     }
     Some(asleep)
+}
+
+/// An agent that will be woken by something else than a channel, by its answer in a round.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Witness {
+    agent: u64,
+    round: u64,
+}
+
+impl Witness {
+    /// Finds one.
+    pub fn of(round: u64) -> Option<Self> {
+        let agents = AGENTS.lock();
+        let mut all = agents.all.values().filter(|agent| agent.who != Who::Thread);
+        let agent = all.find(|agent| agent.waits_otherwise(round))?;
+        Some(Self { agent: agent.number, round })
+    }
+
+    /// Whether it has not been woken or polled since.
+    pub fn still_waits(self) -> bool {
+        let agents = AGENTS.lock();
+        agents.all.get(&self.agent).is_some_and(|agent| agent.waits_otherwise(self.round))
+    }
 }
 
 /// Each agent that sleeps and where, in words, one line each; at most so many, and then how many

@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use channels::census::{self, Asleep, Counted, Role, Who};
+use channels::census::{self, Asleep, Counted, Role, Who, Witness};
 use channels::node::Node;
 use channels::wire::Frame;
 use procfs::process::Process;
@@ -113,6 +113,8 @@ pub(crate) struct Watch {
 #[derive(Default)]
 struct State {
     counting: Option<Counting>,
+    /// Why the last round was in vain: as long as that holds there is no other.
+    witness: Option<Witness>,
     /// As of the last tick.
     polls: u64,
     /// Ticks until the next suspicion, and then until the one after.
@@ -135,8 +137,9 @@ impl Watch {
 
     /// The coordinator asks.
     pub(crate) fn on_probe(&self, asked: u64) {
-        if self.is_alone() {
-            self.state().begin(Some(asked));
+        let mut state = self.state();
+        if self.may_sleep(&state) {
+            state.begin(Some(asked));
         } else {
             self.node.push(Frame::Awake { round: asked });
         }
@@ -153,6 +156,7 @@ impl Watch {
             return;
         }
         state.counting = None;
+        state.witness = if asleep.is_none() { Witness::of(round) } else { None };
         // What the round itself did is no news.
         state.polls = census::polls();
         drop(state);
@@ -176,13 +180,13 @@ impl Watch {
         }
         let polls = census::polls();
         if polls != state.polls {
-            *state = State { polls, wait: PAUSE_MIN, pause: PAUSE_MIN, counting: None };
+            (state.polls, state.wait, state.pause) = (polls, PAUSE_MIN, PAUSE_MIN);
         } else if state.wait > 0 {
             state.wait -= 1;
         } else {
             state.wait = state.pause;
             state.pause = (2 * state.pause).min(PAUSE_MAX);
-            if self.is_alone() {
+            if self.may_sleep(&state) {
                 state.begin(None);
             }
         }
@@ -203,11 +207,14 @@ impl Watch {
         (is_all && first == second).then_some(first)
     }
 
-    /// Whether it is worth a round: there is nothing here that would keep it from being asleep.
-    fn is_alone(&self) -> bool {
+    /// Whether it is worth a round: nothing is known that keeps this process awake.
+    fn may_sleep(&self, state: &State) -> bool {
         let known = census::known();
         let ours = OWN.load(SeqCst) + POOL.load(SeqCst) + known.strangers;
-        self.executor.metrics().num_alive_tasks() <= known.on_executor
+        let metrics = self.executor.metrics();
+        !state.witness.is_some_and(Witness::still_waits)
+            && metrics.num_alive_tasks() <= known.on_executor
+            && POOL.load(SeqCst) <= metrics.num_workers() + known.pool
             && threads().is_some_and(|threads| threads <= ours)
     }
 

@@ -25,9 +25,8 @@ pub(crate) fn checks() -> impl Iterator<Item = (&'static str, Box<dyn FnOnce() +
 }
 
 fn ends_with_a_deadlock(name: &str, named: &[&str]) {
-    let ended = run(name, 0);
-    let report = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(2), "{name}: {report}");
+    let (status, report) = run(name, 0);
+    assert_eq!(status, Some(2), "{name}: {report}");
     assert!(report.starts_with("fatal error: all tasks are asleep - deadlock!"), "{report}");
     for words in named {
         assert!(report.contains(words), "{name}: `{words}` is missing in\n{report}");

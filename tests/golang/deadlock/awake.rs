@@ -28,9 +28,8 @@ pub(crate) fn checks() -> impl Iterator<Item = (&'static str, Box<dyn FnOnce() +
 }
 
 fn ends_well(name: &str) {
-    let ended = run(name, 0);
-    let errors = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(0), "{name}: {errors}");
+    let (status, errors) = run(name, 0);
+    assert_eq!(status, Some(0), "{name}: {errors}");
 }
 
 fn enter(main: impl Future<Output = ()>) {

@@ -10,11 +10,17 @@ mod awake;
 mod random;
 
 use std::env;
-use std::process::{Command, Output, Stdio};
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 /// A program, by its name.
 pub(crate) type Program = (&'static str, fn());
+
+/// A program that takes longer will never end.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 const CASE: &str = "FARSPAWN_DEADLOCK_CASE";
 
@@ -48,13 +54,28 @@ fn check_all() {
     assert_eq!(failed, 0, "programs that did not end as they should");
 }
 
-/// How a program ends, of this name and with this seed.
-pub(crate) fn run(name: &str, seed: u64) -> Output {
-    Command::new(env::current_exe().expect("a running program has a path"))
+/// How a program of this name and with this seed ends: its status, and what it said on its way. One
+/// that does not end is ended.
+pub(crate) fn run(name: &str, seed: u64) -> (Option<i32>, String) {
+    let mut program = Command::new(env::current_exe().expect("a running program has a path"))
         .env(CASE, name)
         .env("FARSPAWN_WORKERS", "2")
         .env("FARSPAWN_SEED", seed.to_string())
         .stdin(Stdio::null())
-        .output()
-        .expect("this program starts")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this program starts");
+    let mut errors = program.stderr.take().expect("it is piped");
+    let (ended, has_ended) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let mut text = String::new();
+        errors.read_to_string(&mut text).expect("it speaks UTF-8");
+        ended.send(()).ok();
+        text
+    });
+    if has_ended.recv_timeout(DEADLINE).is_err() {
+        program.kill().expect("it has not ended");
+    }
+    let status = program.wait().expect("it ends").code();
+    (status, reader.join().expect("it was read"))
 }
