@@ -308,20 +308,30 @@ pub struct Asleep {
     /// Of these, threads that sleep inside a task that shares the executor, and so occupy one of
     /// its threads.
     pub occupied: usize,
-    /// Every agent, and the answer by which it is known to sleep.
-    known: Vec<(u64, usize)>,
+    round: u64,
+    /// Every agent, and by what it is known to sleep.
+    known: Vec<(u64, Sign)>,
+}
+
+/// By what an agent is known to sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sign {
+    /// Its own answer: the address of its waker, which is no other's while the answer is there.
+    Answer(usize),
+    /// That of the thread in its poll.
+    Thread(u64),
 }
 
 /// Looks whether all agents sleep, by their answers in a round.
 pub fn look(round: u64) -> Option<Asleep> {
     let agents = AGENTS.lock();
-    let mut asleep = Asleep::default();
+    let mut asleep = Asleep { round, ..Asleep::default() };
     let mut spoken_for = BTreeMap::new();
     for agent in agents.all.values().filter(|agent| agent.who == Who::Thread) {
         let Some(answer) = agent.sleeps(round) else { continue };
         let inside = agent.inside.load(Ordering::SeqCst);
         spoken_for.insert(inside, agent.number);
-        asleep.known.push((agent.number, answer));
+        asleep.known.push((agent.number, Sign::Answer(answer)));
         let role = agent.role.load(Ordering::SeqCst);
         asleep.strangers += usize::from(role == Role::Stranger as u8);
         asleep.pool += usize::from(role == Role::Pool as u8);
@@ -329,12 +339,12 @@ pub fn look(round: u64) -> Option<Asleep> {
         asleep.occupied += usize::from(role == Role::Pool as u8 && host.is_some());
     }
     for agent in agents.all.values().filter(|agent| agent.who != Who::Thread) {
-        let answer = match (agent.sleeps(round), spoken_for.get(&agent.number)) {
-            (Some(answer), _) => answer,
-            (None, Some(thread)) => *thread as usize,
+        let sign = match (agent.sleeps(round), spoken_for.get(&agent.number)) {
+            (Some(answer), _) => Sign::Answer(answer),
+            (None, Some(thread)) => Sign::Thread(*thread),
             (None, None) => return None,
         };
-        asleep.known.push((agent.number, answer));
+        asleep.known.push((agent.number, sign));
         asleep.on_executor += usize::from(agent.who.is_on_executor());
         asleep.mains += usize::from(agent.who == Who::Main);
     }
@@ -365,32 +375,30 @@ impl Witness {
 }
 
 /// Each agent that sleeps and where, in words, one line each; at most so many, and then how many
-/// more there are.
-pub fn describe(asleep: &Asleep, lines_max: usize) -> Vec<String> {
+/// more there are. None if one of those has been woken or polled meanwhile.
+pub fn describe(asleep: &Asleep, lines_max: usize) -> Option<Vec<String>> {
     let agents = AGENTS.lock();
     let mut lines = Vec::new();
-    let sleepers = asleep.known.iter().filter_map(|(number, _)| agents.all.get(number));
-    let mut others = 0;
-    for agent in sleepers {
-        let thread = agent.who == Who::Thread;
-        let host = agents.all.get(&agent.inside.load(Ordering::SeqCst)).filter(|_| thread);
-        let is_spoken_for = !thread && agent.answer.lock().is_none();
-        if is_spoken_for {
-            continue;
-        }
-        if lines.len() == lines_max {
-            others += 1;
-            continue;
-        }
+    let speakers = asleep.known.iter().filter_map(|(number, sign)| match sign {
+        Sign::Answer(answer) => Some((number, *answer)),
+        Sign::Thread(_) => None,
+    });
+    for (number, answer) in speakers.clone().take(lines_max) {
+        let agent = agents.all.get(number)?;
+        let host = agents.all.get(&agent.inside.load(Ordering::SeqCst));
         let places = agent.places();
+        if agent.sleeps(asleep.round) != Some(answer) {
+            return None;
+        }
         let places = if places.is_empty() { vec!["nothing".to_owned()] } else { places };
         lines.push(format!("{}: {}", host.unwrap_or(agent), places.join("; ")));
     }
     lines.sort_by_key(|line| !line.starts_with("main:"));
+    let others = speakers.count() - lines.len();
     if others > 0 {
         lines.push(format!("and {others} more"));
     }
-    lines
+    Some(lines)
 }
 
 impl Who {

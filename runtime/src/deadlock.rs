@@ -160,13 +160,11 @@ impl Watch {
         // What the round itself did is no news.
         state.polls = census::polls();
         drop(state);
-        match (asked, asleep) {
-            (Some(round), Some(asleep)) => {
-                let report = self.report(&asleep);
-                self.node.push(Frame::Asleep { round, report });
-            }
+        let is_main_here = asleep.as_ref().is_some_and(|asleep| asleep.mains > 0);
+        match (asked, asleep.and_then(|asleep| self.report(&asleep))) {
+            (Some(round), Some(report)) => self.node.push(Frame::Asleep { round, report }),
             (Some(round), None) => self.node.push(Frame::Awake { round }),
-            (None, Some(asleep)) if asleep.mains > 0 => self.node.push(Frame::Suspect {}),
+            (None, Some(_)) if is_main_here => self.node.push(Frame::Suspect {}),
             (None, _) => {}
         }
     }
@@ -218,9 +216,9 @@ impl Watch {
             && threads().is_some_and(|threads| threads <= ours)
     }
 
-    fn report(&self, asleep: &Asleep) -> String {
-        let lines = census::describe(asleep, LINES_MAX);
-        lines.into_iter().map(|line| format!("{}{line}\n", self.place)).collect()
+    fn report(&self, asleep: &Asleep) -> Option<String> {
+        let lines = census::describe(asleep, LINES_MAX)?;
+        Some(lines.into_iter().map(|line| format!("{}{line}\n", self.place)).collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

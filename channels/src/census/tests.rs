@@ -69,7 +69,7 @@ fn a_thread_speaks_for_the_task_that_it_is_in() {
     let task = told.recv().unwrap();
     let mut round = begin();
     let mut looks = 0;
-    let asleep = loop {
+    let (asleep, lines) = loop {
         std::thread::yield_now();
         looks += 1;
         // It may have begun to wait only after it was roused.
@@ -77,14 +77,14 @@ fn a_thread_speaks_for_the_task_that_it_is_in() {
             round = begin();
         }
         let found = look(round).filter(|asleep| asleep.known.iter().any(|at| at.0 == task));
-        if let Some(found) = found {
-            break found;
+        let Some(asleep) = found else { continue };
+        if let Some(lines) = describe(&asleep, 100) {
+            break (asleep, lines);
         }
     };
     assert!(asleep.pool >= 1 && asleep.occupied >= 1, "{asleep:?}");
-    let lines = describe(&asleep, 100);
     let own = lines.iter().find(|line| line.contains("blocks")).expect("it is described");
-    assert!(own.contains("receive from channel") && own.contains("census.rs"), "{own}");
+    assert!(own.contains("receive from channel") && own.contains("tests.rs"), "{own}");
     sender.send_blocking(1).unwrap();
     assert!(thread.join().unwrap());
 }
