@@ -107,7 +107,7 @@
 //!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
-//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
+//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the start.
 //! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
@@ -138,11 +138,15 @@ pub mod select;
 pub mod sequence;
 mod stream;
 pub mod transfer;
+#[doc(hidden)]
+pub mod trial;
 mod wait_group;
 pub mod waiting;
 mod waking;
 pub mod wire;
 
+#[doc(hidden)]
+pub use handle::channel_here;
 pub use handle::{Message, Path, Receiver, Sender, channel};
 pub use operation::{
     AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError,

@@ -106,6 +106,24 @@ impl<T> Shared<T> {
         Self::new(Location::Local(Chan::new(capacity)), capacity, 1, made)
     }
 
+    /// The same, at home at the coordinator from the start.
+    #[track_caller]
+    pub(crate) fn relayed(node: &Arc<Node>, capacity: usize) -> Arc<Self>
+    where
+        T: Message,
+    {
+        let channel = ChannelId::random();
+        let mut relayed = Relayed::new(channel, node.clone());
+        relayed.arrivals = [1; 2];
+        let made = Some(panic::Location::caller());
+        let shared = Self::new(Location::Relayed(relayed), capacity, 1, made);
+        let erased: Arc<dyn Any + Send + Sync> = shared.clone();
+        node.remember(channel, Arc::downgrade(&erased));
+        let capacity = capacity as u32;
+        node.push(Frame::Export { channel, capacity, senders: 1, receivers: 1 });
+        shared
+    }
+
     fn new(
         location: Location<T>,
         capacity: usize,

@@ -26,6 +26,7 @@ use crate::connection::{Bell, ConnectError, Connection, Owner};
 use crate::deadlock::{self, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::metrics::machine_memory;
+use crate::trial::{Trial, Trying};
 use crate::{task, worker};
 
 thread_local! {
@@ -42,6 +43,7 @@ pub(crate) struct Here {
     pub(crate) launch: Option<u64>,
     /// For threads that are not the executor's own.
     pub(crate) executor: Option<Handle>,
+    pub(crate) trial: Option<Arc<Trying>>,
 }
 
 /// From now on this thread works for a node.
@@ -49,7 +51,7 @@ pub(crate) fn enter_thread(here: Here) {
     HERE.with_borrow_mut(|slot| *slot = Some(here));
 }
 
-fn here() -> Option<Here> {
+pub(crate) fn here() -> Option<Here> {
     let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     HERE.with_borrow(Option::clone).or_else(process)
 }
@@ -132,6 +134,7 @@ pub struct Runtime {
     connection: Option<Connection>,
     embedded: Option<Embedded>,
     main: Arc<Main>,
+    trial: Option<Arc<Trying>>,
 }
 
 /// The coordinator inside this process.
@@ -169,6 +172,7 @@ pub struct Builder {
     pub(crate) workers_max: usize,
     pub(crate) threads: usize,
     pub(crate) place: Place,
+    pub(crate) trial: Option<Trial>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
@@ -186,6 +190,7 @@ impl Runtime {
             workers_max: cores,
             threads: cores,
             place: Place::Auto,
+            trial: None,
             memory_bytes: None,
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
@@ -212,7 +217,7 @@ impl Runtime {
 
     fn here(&self) -> Here {
         let executor = self.executor.as_ref().map(|executor| executor.handle().clone());
-        Here { node: self.node.clone(), launch: None, executor }
+        Here { node: self.node.clone(), launch: None, executor, trial: self.trial.clone() }
     }
 }
 
@@ -269,6 +274,16 @@ impl Builder {
     /// Where tasks go; by default the scheduler decides.
     pub fn place(mut self, place: Place) -> Self {
         self.place = place;
+        self
+    }
+
+    /// Tries the program under another placement of its channels and tasks. What goes to workers is
+    /// spread over all of them if chance decides.
+    pub fn trial(mut self, trial: Trial) -> Self {
+        if let Trial::Random(_) = trial {
+            self.place = Place::Apart;
+        }
+        self.trial = Some(trial);
         self
     }
 
@@ -337,7 +352,8 @@ impl Builder {
         let main = Arc::<Main>::default();
         let connection = Connection::open(&address, hello, node.clone(), bell, main.clone())?;
         tracing::debug!("connected to {address}, lease {:?}", connection.lease);
-        let here = Here { node: node.clone(), launch: None, executor: None };
+        let trial = self.trial.map(|trial| Trying::new(trial, None));
+        let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || {
                 deadlock::enter_pool();
@@ -347,7 +363,7 @@ impl Builder {
             .enable_all()
             .build()?;
         let (executor, connection) = (Some(executor), Some(connection));
-        Ok(Runtime { executor, node, connection, embedded, main })
+        Ok(Runtime { executor, node, connection, embedded, main, trial })
     }
 
     /// What the macros do: start, run, end. A runtime that cannot start ends the process, with the
@@ -408,6 +424,7 @@ impl Builder {
     fn platform(&self) -> io::Result<Box<dyn Platform>> {
         let share = machine_memory() / (self.workers_max as u64 + 1);
         let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
+        let trial = self.trial;
         Ok(match &self.workers {
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
                 let settings = worker::Settings {
@@ -416,6 +433,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     memory_bytes,
+                    trial,
                 };
                 match worker::serve(&settings) {
                     Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
@@ -434,6 +452,8 @@ impl Builder {
                 let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
                 let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
                 program.environment.extend([threads, bytes]);
+                let place = trial.map(|trial| trial.to_string().into());
+                program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
                 Box::new(Local::new(program))
             }
         })

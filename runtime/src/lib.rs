@@ -45,7 +45,7 @@
 //!   the process is.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the WebSocket.
-//! - `deadlock`: when everything everywhere is asleep for good.
+//! - `trial`: another placement, to find faults. `deadlock`: when everything everywhere is asleep for good.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
@@ -60,6 +60,7 @@ mod occupancy;
 mod spawn;
 mod task;
 mod timer;
+mod trial;
 mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
@@ -76,6 +77,7 @@ pub use group::{GroupError, TaskGroup};
 pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;
 pub use timer::{after, ticker};
+pub use trial::Trial;
 
 /// Makes a function a task, so that it can be spawned on any worker.
 ///

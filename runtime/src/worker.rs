@@ -29,6 +29,7 @@ use crate::deadlock::{self, Watch, Watched};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
+use crate::trial::{Trial, Trying};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
 const BLOCKING_THREADS_MAX: usize = 16_384;
@@ -41,6 +42,7 @@ pub(crate) struct Settings {
     pub(crate) secret: Secret,
     pub(crate) threads: usize,
     pub(crate) memory_bytes: u64,
+    pub(crate) trial: Option<Trial>,
 }
 
 /// A worker's whole life: returns why its connection ended.
@@ -83,7 +85,9 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
 }
 
 fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
-    let here = client::Here { node: node.clone(), launch: Some(settings.launch), executor: None };
+    let launch = Some(settings.launch);
+    let trial = settings.trial.map(|trial| Trying::new(trial, launch));
+    let here = client::Here { node: node.clone(), launch, executor: None, trial };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
