@@ -140,6 +140,13 @@ impl<T> Shared<T> {
         })
     }
 
+    /// What the home is asked about one end, if the home is elsewhere.
+    pub(crate) fn passage(&self, side: Side) -> Option<(Arc<Node>, Passage)> {
+        let Location::Relayed(relayed) = &self.lock().location else { return None };
+        let passage = Passage { channel: relayed.channel, side, capacity: self.capacity };
+        Some((relayed.node.clone(), passage))
+    }
+
     /// What the channel is called where people read of it.
     pub(crate) fn describe(&self, core: &Core<T>) -> String {
         let name = match &core.location {

@@ -205,6 +205,14 @@ frames! {
         /// Which of the node's selects it is a case of; not 0.
         select: u64,
     }
+    /// Node: which of these could go now, without waiting, all looked at at one moment? Answered by
+    /// `Surveyed`.
+    6 Survey {
+        /// The sender's name for the question.
+        operation: OperationId,
+        /// A channel and the end of it that would be used, for each.
+        cases: Vec<Passage>,
+    }
     /// Node: a receive that does not wait. Answered by `Offer`, `Empty` or `Ended`.
     8 TryReceive {
         /// The channel.
@@ -274,6 +282,15 @@ frames! {
         operation: OperationId,
         /// The answer.
         length: u64,
+    }
+
+    /// Coordinator: which could have gone when this was written. A hint if one could; the truth if
+    /// none could.
+    29 Surveyed {
+        /// The question.
+        operation: OperationId,
+        /// The first that could, counted from 1; 0 for none.
+        ready: u32,
     }
 
     /// Node: run a task somewhere.

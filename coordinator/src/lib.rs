@@ -30,6 +30,7 @@ mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
+mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
@@ -303,9 +304,6 @@ impl Coordinator {
             Frame::TryReceive { channel, operation } => {
                 relay.try_receive(session, channel, operation, commands)
             }
-            Frame::Measure { channel, operation } => {
-                relay.measure(session, channel, operation, commands)
-            }
             Frame::CancelSend { channel, operation } => {
                 relay.cancel_send(session, channel, operation, commands);
                 Ok(())
@@ -334,11 +332,6 @@ impl Coordinator {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
-            Frame::Inspect { operation } => {
-                let stats = self.scheduler.stats(now, relay.channels());
-                commands.push(Command::send(session, Frame::Inspected { operation, stats }));
-                Ok(())
-            }
             Frame::Finished { task, attempt, outcome, elapsed_us } => {
                 self.scheduler.on_elapsed(Duration::from_micros(elapsed_us));
                 self.scheduler.on_finished(now, session, (task, attempt), outcome, relay, commands)
@@ -347,35 +340,8 @@ impl Coordinator {
                 self.scheduler.on_report(now, session, &report);
                 Ok(())
             }
-            other => self.on_sleep(now, session, other, commands),
+            other => self.on_question(now, session, other, commands),
         }
-    }
-
-    /// What concerns deadlocks.
-    fn on_sleep(
-        &mut self,
-        now: Duration,
-        session: SessionId,
-        frame: Frame,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), Violation> {
-        match frame {
-            Frame::Suspect {} if self.scheduler.is_at_rest() => {
-                self.vigil.on_suspect(now, self.sessions.keys().copied(), commands);
-            }
-            Frame::Suspect {} => {}
-            Frame::Awake { round } => self.vigil.on_awake(round),
-            Frame::Asleep { round, report } => {
-                let found = self.vigil.on_asleep(session, round, report);
-                let mut sessions = self.sessions.iter();
-                let client = sessions.find(|(_, at)| matches!(at.role, Role::Client { .. }));
-                if let (Some(report), Some((client, _))) = (found, client) {
-                    commands.push(Command::send(*client, Frame::Deadlock { report }));
-                }
-            }
-            _ => return Err(Violation::Unexpected("coordinator's own")),
-        }
-        Ok(())
     }
 
     fn on_goodbye(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {

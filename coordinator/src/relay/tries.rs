@@ -3,7 +3,7 @@
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{End, Frame, Parcel, Side};
+use channels::wire::{End, Frame, Parcel, Passage, Side};
 
 use super::ledger::Parked;
 use super::{Relay, Violation, Waiter};
@@ -43,7 +43,8 @@ impl Relay {
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Receive, operation)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        if home.chan.is_ready() {
+        // When it has ended the answer comes, though a value on offer may have to be taken first.
+        if home.chan.is_ready() || home.chan.ended().is_some() {
             return self.receive(session, channel, operation, 0, commands);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
@@ -65,6 +66,34 @@ impl Relay {
         let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
         let length = home.chan.len() as u64;
         commands.push(Command::send(session, Frame::Measured { operation, length }));
+        Ok(())
+    }
+
+    /// Which of several operations could go now: the truth about a `default` (C37).
+    pub fn survey(
+        &mut self,
+        session: SessionId,
+        operation: OperationId,
+        cases: &[Passage],
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let mut ready = 0;
+        for (at, Passage { channel, side, .. }) in (1..).zip(cases) {
+            let home = self.homes.get(channel).ok_or(Violation::NotAttached(*channel))?;
+            if self.ledger.handles(session, *channel, *side) == 0 {
+                return Err(Violation::NotAttached(*channel));
+            }
+            let chan = &home.chan;
+            let can_go = match side {
+                Side::Receive => chan.is_ready(),
+                Side::Send => !chan.is_full() || chan.has_receive(|_| true),
+            };
+            if can_go || chan.ended().is_some() {
+                ready = at;
+                break;
+            }
+        }
+        commands.push(Command::send(session, Frame::Surveyed { operation, ready }));
         Ok(())
     }
 
