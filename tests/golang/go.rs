@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use runtime::{Call, JoinError, Message, Trial};
+use runtime::{Call, JoinError, Message, RecvError, Trial};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::timeout;
@@ -298,7 +298,11 @@ async fn hold(_held: runtime::Sender<()>) {
 fn goroutines_end_with_their_program() {
     let (held, end) = runtime::channel::<()>(0);
     program(async { go(hold(held)) });
-    assert_eq!(end.recv_blocking(), Err(runtime::RecvError::Closed));
+    let ended = end.recv_blocking();
+    // A channel that a goroutine took away had its home in the program, and is lost with it.
+    let is_lost = matches!(ended, Err(RecvError::Lost(_)));
+    let may_be_lost = matches!(Placement::of_environment(), Placement::Random(_));
+    assert!(ended == Err(RecvError::Closed) || may_be_lost && is_lost, "{ended:?}");
 }
 
 /// C46: the call's arguments belong to the goroutine from then on, and `go` does not wait for it.
