@@ -84,6 +84,7 @@
 //! | `len(c)`, `cap(c)` | `len().await`, `capacity()` (C08) | `chancap` |
 //! | handles can be compared | `same_channel` (C05) | `chancap` |
 //! | an unused channel is collected | the last sender dropped closes it (C50) | `typeparam_chans` |
+//! | all goroutines asleep: a fatal error | so it is under a runtime (C54) | `deadlock` |
 //! | goroutines cannot be cancelled | a dropped receive loses nothing | `message` |
 //!
 //! A value that was handed to a waiting receive whose future is dropped before it looks returns to

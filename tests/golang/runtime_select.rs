@@ -148,7 +148,9 @@ fn trials() -> usize {
     rounds(10_000, 10_000)
 }
 
-/// Passes on values of four channels, of which two always have some, until it is told to end.
+/// Passes on values of four channels, of which two always have some, until it is told to end. Go's
+/// hears of that only while it sends; a send that is near and always ready would never let it, if
+/// the end is far (contract D7), and it would wait for more values for ever.
 #[task]
 async fn choose(values: Vec<Receiver<u8>>, out: Sender<u8>, end: Receiver<()>) {
     loop {
@@ -157,6 +159,7 @@ async fn choose(values: Vec<Receiver<u8>>, out: Sender<u8>, end: Receiver<()>) {
             value = values[3].recv() => value,
             value = values[0].recv() => value,
             value = values[1].recv() => value,
+            end.recv() => return,
         };
         select! {
             sent = out.send(value.unwrap()) => sent.unwrap(),
@@ -174,6 +177,7 @@ async fn choose_mine_or(theirs: Receiver<u8>, out: Sender<u8>, end: Receiver<()>
         let value = select! {
             value = mine.recv() => value,
             value = theirs.recv() => value,
+            end.recv() => return,
         };
         select! {
             sent = out.send(value.unwrap()) => sent.unwrap(),
