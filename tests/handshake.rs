@@ -6,9 +6,9 @@ use ::coordinator::platform::{Launch, Memory};
 use ::coordinator::server::{Config, serve};
 use ::coordinator::{Limits, Settings};
 use channels::id::{ChannelId, OperationId};
-use channels::sequence::Sequence;
+use channels::session::{Received, Session};
 use channels::wire::{
-    BatchWriter, Build, Frame, PROTOCOL_VERSION, Parcel, Place, Role, Secret, read_batch,
+    BatchWriter, Build, Envelope, Frame, PROTOCOL_VERSION, Parcel, Place, Role, Secret, read_batch,
 };
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A coordinator without workers; its address, its key, and what stops it.
-async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
+pub(crate) async fn coordinator() -> (String, Secret, oneshot::Sender<()>) {
     coordinator_with(Settings::default()).await
 }
 
@@ -32,20 +32,22 @@ async fn coordinator_with(settings: Settings) -> (String, Secret, oneshot::Sende
     (address, key, stop)
 }
 
-fn hello(version: u16, secret: Secret) -> Frame {
+pub(crate) fn hello(version: u16, secret: Secret) -> Frame {
     let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
     Frame::Hello {
         version,
         build,
         role: Role::Client { workers_max: 1, place: Place::Auto },
         secret,
+        nonce: version.into(),
     }
 }
 
+/// A batch about the link.
 fn batch(frames: &[Frame]) -> Message {
-    let mut writer = BatchWriter::new(Sequence::default().envelope());
+    let mut writer = BatchWriter::default();
     frames.iter().for_each(|frame| writer.push(frame));
-    Message::Binary(writer.finish())
+    Message::Binary(writer.finish(Envelope::LINK))
 }
 
 /// Says something as the first word, and hears what comes until the link ends.
@@ -70,7 +72,7 @@ async fn the_right_key_is_welcome_and_only_it() {
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]), "{welcome:?}");
     for (first, reason) in [
         (hello(PROTOCOL_VERSION, Secret([0; 32])), "secret"),
-        (hello(PROTOCOL_VERSION + 1, key), "version 3, the coordinator 2"),
+        (hello(PROTOCOL_VERSION + 1, key), "version 4, the coordinator 3"),
         (Frame::Heartbeat {}, "a hello was expected"),
     ] {
         let turned = answers(&address, batch(std::slice::from_ref(&first))).await;
@@ -81,12 +83,24 @@ async fn the_right_key_is_welcome_and_only_it() {
     }
 }
 
+/// A node of another version cannot even be read; it is told why, in words that name both.
+#[tokio::test]
+async fn another_version_is_named() {
+    let (address, key, _stop) = coordinator().await;
+    let Message::Binary(hello) = batch(&[hello(PROTOCOL_VERSION, key)]) else { unreachable!() };
+    let mut older = hello.to_vec();
+    older[0] -= 1;
+    let turned = answers(&address, Message::Binary(older.into())).await;
+    let words = "version 2, this program 3";
+    assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains(words)));
+}
+
 #[tokio::test]
 async fn a_worker_needs_the_secret_of_its_launch() {
     let (address, key, _stop) = coordinator().await;
     let build = Build { release: "test".to_owned(), tasks: 1, hash: 1 };
     let role = Role::Worker { launch: 1, threads: 1, memory_bytes: 1, process: 1 };
-    let hello = Frame::Hello { version: PROTOCOL_VERSION, build, role, secret: key };
+    let hello = Frame::Hello { version: PROTOCOL_VERSION, build, role, secret: key, nonce: 5 };
     let turned = answers(&address, batch(&[hello])).await;
     assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains("secret")));
 }
@@ -98,8 +112,11 @@ async fn rubbish_ends_its_own_link_only() {
         Message::Text("hello".into()),
         Message::Binary(vec![0; 3].into()),
         Message::Binary(vec![0xff; 4096].into()),
-        batch(&[]),
     ] {
+        let answers = answers(&address, first).await;
+        assert!(matches!(&answers[..], [Frame::Turned { reason }] if reason.contains("malformed")));
+    }
+    for first in [batch(&[]), batch(&[Frame::Heartbeat {}, Frame::Heartbeat {}])] {
         assert_eq!(answers(&address, first).await, [], "no answer to who says nothing");
     }
     let mut silent = TcpStream::connect(&address).await.unwrap();
@@ -108,6 +125,17 @@ async fn rubbish_ends_its_own_link_only() {
     timeout(Duration::from_secs(20), silent.read_to_end(&mut answer)).await.unwrap().ok();
     let welcome = answers(&address, batch(&[hello(PROTOCOL_VERSION, key)])).await;
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]));
+}
+
+type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;
+
+async fn say(session: &mut Session, frame: Frame, socket: &mut Socket) {
+    let mut writer = BatchWriter::default();
+    writer.push(&frame);
+    session.seal(writer);
+    while let Some(bytes) = session.next_batch() {
+        socket.send(Message::Binary(bytes)).await.unwrap();
+    }
 }
 
 /// Offers come only to who asked for them: however many a node asked for, it gets them all, as fast
@@ -123,28 +151,29 @@ async fn who_asks_for_much_gets_it_as_it_reads() {
         tokio_tungstenite::client_async(format!("ws://{address}"), stream).await.unwrap();
     let channel = ChannelId(1);
     let parcel = Parcel { payload: vec![0; 1 << 20].into(), ..Parcel::default() };
-    let mut frames = vec![
-        hello(PROTOCOL_VERSION, key),
-        Frame::Export { channel, capacity: VALUES as u32, senders: 1, receivers: 1 },
-    ];
+    socket.send(batch(&[hello(PROTOCOL_VERSION, key)])).await.unwrap();
+    let Some(Ok(welcome)) = socket.next().await else { panic!("no welcome") };
+    let mut session = match &read_batch(welcome.into_data()).unwrap().1[..] {
+        [Frame::Welcome { epoch, .. }] => Session::new(*epoch),
+        other => panic!("{other:?}"),
+    };
+    let mut frames =
+        vec![Frame::Export { channel, capacity: VALUES as u32, senders: 1, receivers: 1 }];
     frames.extend((0..VALUES).map(|_| Frame::Restore { channel, parcel: parcel.clone() }));
     let receive =
         |operation| Frame::Receive { channel, operation: OperationId(operation), select: 0 };
     frames.extend((0..VALUES).map(receive));
-    let mut sequence = Sequence::default();
     for frame in frames {
-        let mut writer = BatchWriter::new(sequence.envelope());
-        writer.push(&frame);
-        sequence.sent(1);
-        socket.send(Message::Binary(writer.finish())).await.unwrap();
+        say(&mut session, frame, &mut socket).await;
     }
-    let mut writer = BatchWriter::new(sequence.envelope());
-    writer.push(&Frame::Goodbye {});
-    let goodbye = Message::Binary(writer.finish());
     let mut offers = 0;
     while offers < VALUES {
         let message = socket.next().await.expect("the link is whole").unwrap();
-        for frame in read_batch(message.into_data()).unwrap().1 {
+        let bytes = message.into_data();
+        let size = bytes.len();
+        let (envelope, heard) = read_batch(bytes).unwrap();
+        assert_eq!(session.receive(envelope, &heard, size), Ok(Received::New));
+        for frame in heard {
             match frame {
                 Frame::Offer { parcel: offered, .. } => {
                     assert_eq!(offered, parcel);
@@ -154,10 +183,15 @@ async fn who_asks_for_much_gets_it_as_it_reads() {
                 _ => {}
             }
         }
+        if let Some(acknowledgement) = session.acknowledgement() {
+            socket.send(Message::Binary(acknowledgement)).await.unwrap();
+        }
     }
     // The link is still there: its last words are the answer to these.
-    socket.send(goodbye).await.unwrap();
-    let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("no last words") };
-    let frames = read_batch(bytes).unwrap().1;
-    assert!(matches!(&frames[..], [Frame::Turned { reason }] if reason == "goodbye"), "{frames:?}");
+    say(&mut session, Frame::Goodbye {}, &mut socket).await;
+    let mut last = Vec::new();
+    while let Some(Ok(Message::Binary(bytes))) = socket.next().await {
+        last = read_batch(bytes).unwrap().1;
+    }
+    assert!(matches!(&last[..], [Frame::Turned { reason }] if reason == "goodbye"), "{last:?}");
 }

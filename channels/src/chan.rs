@@ -24,12 +24,10 @@
 //!   of `sends`.
 //! - Once the channel has ended no send waits but those whose value is on offer, and no receive
 //!   waits unless a value is on offer that might yet come back.
-//! - `quiet` says that nobody waits and nothing is aside: then a send or receive touches `buffer`
-//!   alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::line::{Line, Place};
+use crate::line::{Line, Place, Places};
 use crate::wire::End;
 
 /// Whoever waits on a channel: an operation of its own, or a case of a select.
@@ -57,15 +55,16 @@ pub trait Waiter: Sized {
 /// A channel of messages `M` whose waiting operations are called back through `W`.
 #[derive(Debug)]
 pub struct Chan<M, W: Waiter> {
-    quiet: bool,
-    capacity: usize,
+    capacity: u32,
+    /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
+    apart: u32,
     /// Values whose send has ended, oldest first.
     buffer: VecDeque<M>,
     /// How many sends have ended with a value: the age of the next. The youngest are in `buffer`.
     ended_sends: u64,
-    /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
-    apart: usize,
     aside: Option<Box<Aside<M, W>>>,
+    /// Where those who wait stand in the lines.
+    places: Places,
     /// Receives that wait without an offer.
     receives: Line<W>,
     /// Sends that wait, with their values, less those on offer.
@@ -118,12 +117,12 @@ impl<M, W: Waiter> Chan<M, W> {
     /// An open, empty channel. Capacity 0 is a rendezvous.
     pub fn new(capacity: usize) -> Self {
         Self {
-            quiet: true,
-            capacity,
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+            apart: 0,
             buffer: VecDeque::new(),
             ended_sends: 0,
-            apart: 0,
             aside: None,
+            places: Places::default(),
             receives: Line::default(),
             sends: Line::default(),
             offers: Line::default(),
@@ -132,12 +131,12 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// How many values the buffer holds at most.
     pub fn capacity(&self) -> usize {
-        self.capacity
+        self.capacity as usize
     }
 
     /// How many values the buffer holds now, those on offer included (C08).
     pub fn len(&self) -> usize {
-        self.buffer.len() + self.apart
+        self.buffer.len() + self.apart as usize
     }
 
     /// Whether the buffer holds nothing.
@@ -147,7 +146,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity
+        self.len() >= self.capacity()
     }
 
     /// Whether a receive would not have to wait.
@@ -165,22 +164,6 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside.as_ref()?.end.as_ref()
     }
 
-    /// Puts a value into the buffer if nobody waits and there is room: all that most sends do.
-    #[inline]
-    pub fn put(&mut self, message: &mut Option<M>) -> bool {
-        let done = self.quiet && self.buffer.len() < self.capacity;
-        if done && let Some(message) = message.take() {
-            self.append(message);
-        }
-        done
-    }
-
-    /// Takes a value out of the buffer if nobody waits: all that most receives do.
-    #[inline]
-    pub fn pick(&mut self) -> Option<M> {
-        if self.quiet { self.buffer.pop_front() } else { None }
-    }
-
     /// Sends a value (C09, C10). `waiter` is called back if the send has to wait.
     pub fn send(
         &mut self,
@@ -188,45 +171,51 @@ impl<M, W: Waiter> Chan<M, W> {
         waiter: impl FnOnce() -> W,
         effect: &mut impl FnMut(Effect<W>),
     ) -> Sent<M> {
-        match self.try_send(message, effect) {
+        let mut message = Some(message);
+        match self.try_send(&mut message, effect) {
             Tried::Done => Sent::Done,
-            Tried::Refused(message) => Sent::Refused(message),
-            Tried::Full(message) => {
-                let place = self.wait_send(message, waiter());
+            Tried::Refused => Sent::Refused(owned(&mut message)),
+            Tried::Full => {
+                let place = self.wait_send(&mut message, waiter);
                 self.match_up(effect);
                 Sent::Parked(place)
             }
         }
     }
 
-    /// Sends a value unless it would have to wait (C36).
-    pub fn try_send(&mut self, message: M, effect: &mut impl FnMut(Effect<W>)) -> Tried<M> {
+    /// Sends a value unless it would have to wait (C36): then it stays where it is.
+    #[inline]
+    pub fn try_send(
+        &mut self,
+        message: &mut Option<M>,
+        effect: &mut impl FnMut(Effect<W>),
+    ) -> Tried {
         if self.ended().is_some() {
-            return Tried::Refused(message);
+            return Tried::Refused;
         }
         if W::TAKES
             && let Some((place, waiter)) = self.next_receive()
         {
-            // Found a waiting receiver: the value goes to it, past the buffer.
-            let age = self.ended_sends;
-            self.ended_sends += 1;
-            self.hand(place, waiter, message, Source::Ended(age), effect);
-            self.rest();
+            self.lay_ready(place, waiter.keep(), message);
+            effect(Effect { waiter, place, turn: Turn::Offered });
             return Tried::Done;
         }
         if self.is_full() {
-            return Tried::Full(message);
+            return Tried::Full;
         }
-        self.restore_sent(message, effect);
+        if let Some(message) = message.take() {
+            self.restore_sent(message, effect);
+        }
         Tried::Done
     }
 
     /// Joins the sends that wait (C13), after [`Chan::try_send`] found no room. In a process
     /// nothing can come of it at once.
     #[inline]
-    pub fn wait_send(&mut self, message: M, waiter: W) -> Place {
-        self.quiet = false;
-        self.sends.push((message, waiter))
+    pub fn wait_send(&mut self, message: &mut Option<M>, waiter: impl FnOnce() -> W) -> Place {
+        let place = self.places.allot();
+        self.sends.push_with(place, || (owned(message), waiter()));
+        place
     }
 
     /// Puts a value into the buffer whose send returned before the channel came to this home.
@@ -251,7 +240,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Joins the receives that wait (C13). The answer comes as an [`Effect`], possibly at once.
     pub fn park_receive(&mut self, waiter: W, effect: &mut impl FnMut(Effect<W>)) -> Place {
-        let place = self.wait_receive(waiter);
+        let place = self.wait_receive(|| waiter);
         self.match_up(effect);
         place
     }
@@ -259,9 +248,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// The same in a process, after [`Chan::receive`] found nothing: nothing can come of it at
     /// once.
     #[inline]
-    pub fn wait_receive(&mut self, waiter: W) -> Place {
-        self.quiet = false;
-        self.receives.push(waiter)
+    pub fn wait_receive(&mut self, waiter: impl FnOnce() -> W) -> Place {
+        let place = self.places.allot();
+        self.receives.push_with(place, waiter);
+        place
     }
 
     /// Takes the value that was offered to a receive.
@@ -269,7 +259,7 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let offer = self.offers.leave(receive)?;
         if !W::TAKES {
-            self.apart -= usize::from(matches!(offer.source, Source::Ended(_)));
+            self.apart -= u32::from(matches!(offer.source, Source::Ended(_)));
             if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
                 self.leave(source, effect);
             }
@@ -283,6 +273,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Gives a receive up: its place in line, or the value that it was offered, which returns to
     /// its old place. A value comes out only if its sender is dead, so that nobody may have it.
     pub fn decline(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
+        if W::TAKES && self.receives.leave(receive).is_some() && self.aside.is_none() {
+            // Most: it waited, and nobody waited for it to go.
+            return None;
+        }
         let dropped = match self.offers.leave(receive) {
             None => {
                 self.receives.leave(receive);
@@ -297,7 +291,9 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes a waiting send back. None if its value is on its way to a receiver, or gone.
     pub fn cancel_send(&mut self, send: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
         let Some((message, _)) = self.sends.leave(send) else { return self.take_refused(send) };
-        self.match_up(effect);
+        if !W::TAKES || self.aside.is_some() {
+            self.match_up(effect);
+        }
         Some(message)
     }
 
@@ -368,11 +364,17 @@ impl<M, W: Waiter> Chan<M, W> {
     pub fn desert(&mut self, end: End, effect: &mut impl FnMut(Effect<W>)) -> Vec<M> {
         self.finish(end, effect);
         let returned = std::mem::take(&mut self.aside().returned);
-        self.apart -= returned.len();
+        self.apart -= returned.len() as u32;
         let values = returned.into_values().chain(self.buffer.drain(..)).collect();
         self.rest();
         values
     }
+}
+
+/// The value of a send that has not happened.
+#[inline]
+fn owned<M>(message: &mut Option<M>) -> M {
+    message.take().expect("a send that has not happened keeps its value")
 }
 
 impl<M, W> Aside<M, W> {
@@ -392,6 +394,7 @@ impl<M, W> Default for Aside<M, W> {
 mod home;
 mod matching;
 mod outcome;
+mod short;
 #[cfg(test)]
 mod tests;
 

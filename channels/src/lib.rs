@@ -109,7 +109,7 @@
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the start.
-//! - [`wire`]: every frame. [`sequence`]: their order in a session. [`id`]: identities.
+//! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
 //!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
@@ -136,7 +136,7 @@ mod operation;
 pub mod outcome;
 #[doc(hidden)]
 pub mod select;
-pub mod sequence;
+pub mod session;
 mod stream;
 pub mod transfer;
 #[doc(hidden)]

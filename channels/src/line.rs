@@ -1,126 +1,194 @@
 //! A queue that one may leave from the middle, and return to at one's old place.
 //!
-//! **Invariants**: places grow from front to back; the first and the last entry are present; absent
-//! entries are at most as many as present ones plus a few, so that a line in which one waits
-//! for ever while others come and go does not grow.
+//! **Invariants**: places grow from front to back; `first` stands before all others, if it is
+//! there; of `others` the first and the last entry are present, and absent entries are at most as
+//! many as present ones plus a few, so that a line in which one waits for ever while others come
+//! and go does not grow.
 
 use std::collections::VecDeque;
 
-/// Where somebody stands in a [`Line`]. Never used twice in one line.
+/// Where somebody stands in a [`Line`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Place(u64);
+
+/// Gives out places, none twice. Several lines may share it.
+#[derive(Clone, Debug, Default)]
+pub struct Places(u64);
+
+impl Places {
+    /// A place behind all that were given out.
+    #[inline]
+    pub fn allot(&mut self) -> Place {
+        self.0 += 1;
+        Place(self.0)
+    }
+}
 
 /// Absent entries that are tolerated before the line is closed up.
 const SLACK: usize = 32;
 
 /// A first-in, first-out queue with leaving and returning. Leaving costs O(log n), so that a crowd
-/// that gives up does not cost the square of its size. A line in which nobody ever stood is a
-/// pointer: most lines are such.
+/// that gives up does not cost the square of its size. Most lines are of one: it stands in the line
+/// itself, and nothing is allocated for it.
 #[derive(Debug)]
-pub struct Line<T>(Option<Box<Standing<T>>>);
+pub struct Line<T> {
+    first: Option<(Place, T)>,
+    others: Option<Box<Others<T>>>,
+}
 
 #[derive(Debug)]
-struct Standing<T> {
+struct Others<T> {
     entries: VecDeque<(Place, Option<T>)>,
     absent: usize,
-    next: u64,
 }
 
 impl<T> Default for Line<T> {
     fn default() -> Self {
-        Self(None)
+        Self { first: None, others: None }
     }
 }
 
 impl<T> Line<T> {
     /// How many stand in line.
     pub fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |line| line.entries.len() - line.absent)
+        let others = self.others.as_ref().map_or(0, |others| others.entries.len() - others.absent);
+        usize::from(self.first.is_some()) + others
     }
 
     /// Whether nobody stands in line.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|line| line.entries.is_empty())
+        self.first.is_none() && self.has_no_others()
     }
 
-    /// Joins at the back.
     #[inline]
-    pub fn push(&mut self, item: T) -> Place {
-        let line = self.standing();
-        let place = Place(line.next);
-        line.next += 1;
-        line.entries.push_back((place, Some(item)));
-        place
+    fn has_no_others(&self) -> bool {
+        self.others.as_ref().is_none_or(|others| others.entries.is_empty())
+    }
+
+    /// Joins at the back: the place is behind all others here.
+    #[inline]
+    pub fn push(&mut self, place: Place, item: T) {
+        self.push_with(place, || item);
+    }
+
+    /// The same with an item that is made in its place: a large one is moved once.
+    #[inline]
+    pub fn push_with(&mut self, place: Place, item: impl FnOnce() -> T) {
+        if self.is_empty() {
+            self.first = Some((place, item()));
+        } else {
+            self.others().entries.push_back((place, Some(item())));
+        }
     }
 
     /// Takes the one at the front.
     #[inline]
     pub fn pop(&mut self) -> Option<(Place, T)> {
-        self.0.as_mut()?.pop()
+        if self.first.is_some() {
+            return self.first.take();
+        }
+        self.others.as_mut()?.pop()
+    }
+
+    /// The one at the front, who stays.
+    #[inline]
+    pub fn front(&self) -> Option<(Place, &T)> {
+        if let Some((place, item)) = &self.first {
+            return Some((*place, item));
+        }
+        let (place, item) = self.others.as_ref()?.entries.front()?;
+        Some((*place, item.as_ref()?))
     }
 
     /// Leaves the line, from wherever one stands.
     #[inline]
     pub fn leave(&mut self, place: Place) -> Option<T> {
-        let line = self.0.as_mut()?;
-        if line.entries.front()?.0 == place {
-            return line.pop().map(|(_, item)| item);
-        }
-        line.leave_from_within(place)
+        self.leave_as(place, |item| item)
     }
 
-    /// Returns to a place that was left or popped before, or takes one that another line gave.
+    /// The same, of which a part is wanted: a large one is moved once.
+    #[inline]
+    pub fn leave_as<R>(&mut self, place: Place, part: impl FnOnce(T) -> R) -> Option<R> {
+        if self.is_first(place) {
+            return self.first.take().map(|(_, item)| part(item));
+        }
+        self.others.as_mut()?.leave(place).map(part)
+    }
+
+    #[inline]
+    fn is_first(&self, place: Place) -> bool {
+        self.first.as_ref().is_some_and(|(first, _)| *first == place)
+    }
+
+    /// Returns to a place that was left or popped before, or takes one wherever it is.
     #[inline]
     pub fn restore(&mut self, place: Place, item: T) {
-        let line = self.standing();
-        if line.entries.back().is_none_or(|(last, _)| *last < place) {
-            line.next = line.next.max(place.0 + 1);
-            line.entries.push_back((place, Some(item)));
+        self.restore_with(place, || item);
+    }
+
+    /// The same with an item that is made in its place.
+    #[inline]
+    pub fn restore_with(&mut self, place: Place, item: impl FnOnce() -> T) {
+        if self.is_empty() {
+            self.first = Some((place, item()));
         } else {
-            line.insert(place, item);
+            self.restore_among(place, item());
+        }
+    }
+
+    fn restore_among(&mut self, place: Place, item: T) {
+        match self.first.take_if(|(first, _)| place < *first) {
+            None => self.others().insert(place, item),
+            Some((behind, first)) => {
+                self.others().entries.push_front((behind, Some(first)));
+                self.first = Some((place, item));
+            }
         }
     }
 
     /// Whoever stands at a place.
+    #[inline]
     pub fn at(&mut self, place: Place) -> Option<&mut T> {
-        let line = self.0.as_mut()?;
-        let index = line.index(place).ok()?;
-        line.entries[index].1.as_mut()
+        if self.is_first(place) {
+            return self.first.as_mut().map(|(_, item)| item);
+        }
+        self.others.as_mut()?.at(place)
     }
 
     /// Everybody in line, from front to back.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
-        let entries = self.0.iter().flat_map(|line| &line.entries);
-        entries.filter_map(|(place, item)| Some((*place, item.as_ref()?)))
+        let entries = self.others.iter().flat_map(|others| &others.entries);
+        let others = entries.filter_map(|(place, item)| Some((*place, item.as_ref()?)));
+        self.first.iter().map(|(place, item)| (*place, item)).chain(others)
     }
 
     /// The same, to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let entries = self.0.iter_mut().flat_map(|line| &mut line.entries);
-        entries.filter_map(|(_, item)| item.as_mut())
+        let entries = self.others.iter_mut().flat_map(|others| &mut others.entries);
+        let others = entries.filter_map(|(_, item)| item.as_mut());
+        self.first.iter_mut().map(|(_, item)| item).chain(others)
     }
 
     /// Empties the line, from front to back.
     pub fn drain(&mut self) -> impl Iterator<Item = (Place, T)> {
-        let entries = self.0.as_mut().map(|line| {
-            line.absent = 0;
-            std::mem::take(&mut line.entries)
-        });
-        let entries = entries.into_iter().flatten();
-        entries.filter_map(|(place, item)| Some((place, item?)))
+        let others = self.others.take().map(|others| others.entries).into_iter().flatten();
+        let others = others.filter_map(|(place, item)| Some((place, item?)));
+        self.first.take().into_iter().chain(others)
     }
 
-    /// A line in which one stands at most takes the room of one.
-    #[inline]
-    fn standing(&mut self) -> &mut Standing<T> {
-        self.0.get_or_insert_with(|| {
-            Box::new(Standing { entries: VecDeque::with_capacity(1), absent: 0, next: 0 })
-        })
+    fn others(&mut self) -> &mut Others<T> {
+        self.others.get_or_insert_with(Box::default)
     }
 }
 
-impl<T> Standing<T> {
+impl<T> Default for Others<T> {
+    fn default() -> Self {
+        Self { entries: VecDeque::new(), absent: 0 }
+    }
+}
+
+impl<T> Others<T> {
     #[inline]
     fn pop(&mut self) -> Option<(Place, T)> {
         let (place, item) = self.entries.pop_front()?;
@@ -128,6 +196,14 @@ impl<T> Standing<T> {
             self.trim();
         }
         Some((place, item.expect("the first entry is present")))
+    }
+
+    #[inline]
+    fn leave(&mut self, place: Place) -> Option<T> {
+        if self.entries.front()?.0 == place {
+            return self.pop().map(|(_, item)| item);
+        }
+        self.leave_from_within(place)
     }
 
     fn leave_from_within(&mut self, place: Place) -> Option<T> {
@@ -153,7 +229,15 @@ impl<T> Standing<T> {
         }
     }
 
+    fn at(&mut self, place: Place) -> Option<&mut T> {
+        let index = self.index(place).ok()?;
+        self.entries[index].1.as_mut()
+    }
+
     fn index(&self, place: Place) -> Result<usize, usize> {
+        if self.entries.back().is_none_or(|(last, _)| *last < place) {
+            return Err(self.entries.len());
+        }
         self.entries.binary_search_by_key(&place, |(place, _)| *place)
     }
 
@@ -174,15 +258,21 @@ impl<T> Standing<T> {
 mod tests {
     use super::*;
 
-    /// Present and absent.
+    fn join<T>(line: &mut Line<T>, places: &mut Places, item: T) -> Place {
+        let place = places.allot();
+        line.push(place, item);
+        place
+    }
+
+    /// Behind the first, present and absent.
     fn entries<T>(line: &Line<T>) -> usize {
-        line.0.as_ref().map_or(0, |line| line.entries.len())
+        line.others.as_ref().map_or(0, |others| others.entries.len())
     }
 
     #[test]
     fn first_in_first_out_with_leaving_and_returning() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..5).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..5).map(|n| join(&mut line, &mut all, n)).collect();
         assert_eq!(line.leave(places[2]), Some(2));
         assert_eq!(line.leave(places[2]), None, "one leaves once");
         assert_eq!(line.pop(), Some((places[0], 0)));
@@ -194,11 +284,11 @@ mod tests {
 
     #[test]
     fn returning_to_an_emptied_line_keeps_the_order_of_places() {
-        let mut line = Line::default();
-        let (first, second) = (line.push('a'), line.push('b'));
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let (first, second) = (join(&mut line, &mut all, 'a'), join(&mut line, &mut all, 'b'));
         line.pop();
         line.pop();
-        line.push('c');
+        join(&mut line, &mut all, 'c');
         line.restore(second, 'b');
         line.restore(first, 'a');
         let order: String = line.drain().map(|(_, letter)| letter).collect();
@@ -208,11 +298,11 @@ mod tests {
 
     #[test]
     fn a_line_in_which_one_waits_for_ever_does_not_grow() {
-        let mut line = Line::default();
-        line.push(0);
-        let mut last = line.push(0);
+        let (mut line, mut all) = (Line::default(), Places::default());
+        join(&mut line, &mut all, 0);
+        let mut last = join(&mut line, &mut all, 0);
         for n in 0..10_000 {
-            let next = line.push(n);
+            let next = join(&mut line, &mut all, n);
             line.leave(last);
             last = next;
         }
@@ -224,8 +314,8 @@ mod tests {
     #[test]
     fn a_line_that_many_leave_from_within_closes_up() {
         for count in [100, 101] {
-            let mut line = Line::default();
-            let places: Vec<Place> = (0..count).map(|n| line.push(n)).collect();
+            let (mut line, mut all) = (Line::default(), Places::default());
+            let places: Vec<Place> = (0..count).map(|n| join(&mut line, &mut all, n)).collect();
             assert!(places[1..count - 1].iter().all(|place| line.leave(*place).is_some()));
             assert!(entries(&line) <= 2 * 2 + SLACK + 1, "{} entries", entries(&line));
             assert_eq!((line.len(), line.at(places[count - 1])), (2, Some(&mut (count - 1))));
@@ -234,8 +324,10 @@ mod tests {
 
     #[test]
     fn both_ends_of_a_line_are_present() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..6).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        join(&mut line, &mut all, -1);
+        let places: Vec<Place> = (0..6).map(|n| join(&mut line, &mut all, n)).collect();
+        line.pop();
         assert_eq!([1, 2, 4].map(|at| line.leave(places[at])), [1, 2, 4].map(Some));
         assert_eq!((line.len(), line.pop()), (3, Some((places[0], 0))));
         assert_eq!((line.len(), entries(&line)), (2, 3), "3 is the first");
@@ -247,8 +339,8 @@ mod tests {
 
     #[test]
     fn whoever_returns_is_found_and_counted() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..3).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..3).map(|n| join(&mut line, &mut all, n)).collect();
         line.leave(places[1]);
         assert_eq!((line.at(places[1]).is_some(), line.iter().count()), (false, 2));
         line.restore(places[1], 7);
@@ -260,34 +352,41 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_another_line_gave_is_not_given_again() {
-        let mut other = Line::default();
-        let place = [(); 5].map(|()| other.push('o'))[4];
-        for others in [0, 1] {
-            let mut line = Line::default();
-            (0..others).for_each(|_| assert!(line.push('b') < place));
-            line.restore(place, 'a');
-            assert!(line.push('c') > place);
-            assert_eq!(line.at(place), Some(&mut 'a'));
-        }
+    fn whoever_returns_before_the_first_is_the_first() {
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..4).map(|n| join(&mut line, &mut all, n)).collect();
+        assert_eq!([line.pop(), line.pop()], [0, 1].map(|n| Some((places[n], n))));
+        assert_eq!(line.drain().count(), 2);
+        line.restore(places[2], 2);
+        line.restore(places[1], 1);
+        line.restore(places[3], 3);
+        line.restore(places[0], 0);
+        assert_eq!(line.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(
+            places.iter().map(|place| line.at(*place).copied()).collect::<Vec<_>>(),
+            [0, 1, 2, 3].map(Some)
+        );
+        assert_eq!(
+            places.iter().map(|place| line.leave(*place)).collect::<Vec<_>>(),
+            [0, 1, 2, 3].map(Some)
+        );
+        assert!(line.is_empty());
     }
 
     #[test]
-    fn one_takes_the_room_of_one_and_many_grow_by_doubling() {
-        let mut line = Line::default();
-        line.push(0);
-        let room = |line: &Line<i32>| line.0.as_ref().map_or(0, |line| line.entries.capacity());
-        assert_eq!(room(&line), 1);
-        for n in 1..1000 {
-            line.push(n);
+    fn one_alone_takes_no_room_of_its_own() {
+        let (mut line, mut all) = (Line::default(), Places::default());
+        for n in 0..10 {
+            let place = join(&mut line, &mut all, n);
+            assert_eq!((line.len(), line.others.is_none()), (1, true));
+            assert_eq!(line.leave(place), Some(n));
         }
-        assert!(room(&line) >= 1000);
     }
 
     #[test]
     fn leaving_a_long_line_is_not_linear() {
-        let mut line = Line::default();
-        let places: Vec<Place> = (0..200_000).map(|n| line.push(n)).collect();
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..200_000).map(|n| join(&mut line, &mut all, n)).collect();
         for place in places.iter().skip(1).step_by(2).chain(places.iter().step_by(2).rev()) {
             assert!(line.leave(*place).is_some());
         }

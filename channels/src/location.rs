@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::ReentrantMutex;
@@ -28,7 +28,7 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
-use crate::waking::Waking;
+use crate::waking::{Told, Waking};
 use crate::wire::{End, Frame, Parcel, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
@@ -55,17 +55,18 @@ pub(crate) struct Shared<T> {
     waking: Waking,
     /// Where [`channel`](crate::channel) was called, if that was in this process.
     made: Option<&'static panic::Location<'static>>,
+    /// Whether it is settled that this process has no handle, by [`Side`]. Changes under the lock.
+    gone: [AtomicBool; 2],
 }
 
 pub(crate) struct Core<T> {
     pub(crate) location: Location<T>,
-    /// Whether it is settled that this process has no handle, by [`Side`].
-    gone: [bool; 2],
 }
 
 pub(crate) enum Location<T> {
     Local(Chan<T, Waiting>),
-    Relayed(Relayed<T>),
+    /// Boxed, so that a channel that never leaves does not pay for it.
+    Relayed(Box<Relayed<T>>),
 }
 
 pub(crate) struct Relayed<T> {
@@ -116,7 +117,7 @@ impl<T> Shared<T> {
         let mut relayed = Relayed::new(channel, node.clone());
         relayed.arrivals = [1; 2];
         let made = Some(panic::Location::caller());
-        let shared = Self::new(Location::Relayed(relayed), capacity, 1, made);
+        let shared = Self::new(Location::Relayed(Box::new(relayed)), capacity, 1, made);
         let erased: Arc<dyn Any + Send + Sync> = shared.clone();
         node.remember(channel, Arc::downgrade(&erased));
         let capacity = capacity as u32;
@@ -130,13 +131,14 @@ impl<T> Shared<T> {
         handles: u32,
         made: Option<&'static panic::Location<'static>>,
     ) -> Arc<Self> {
-        let core = Lock::new(Core { location, gone: [handles == 0; 2] });
+        let core = Lock::new(Core { location });
         Arc::new(Self {
             core,
             handles: [handles, handles].map(AtomicU32::new),
             capacity: capacity as u32,
             waking: Waking::default(),
             made,
+            gone: [handles == 0; 2].map(AtomicBool::new),
         })
     }
 
@@ -177,6 +179,12 @@ impl<T> Shared<T> {
         self.waking.wake(wakes);
     }
 
+    /// One who can go on, to be woken when the lock is released.
+    #[inline]
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told { waking: &self.waking, waiter: None }
+    }
+
     /// The lock, for an operation that was woken.
     #[inline]
     pub(crate) fn lock_woken(&self) -> Guard<'_, Core<T>> {
@@ -199,7 +207,7 @@ impl<T> Shared<T> {
         let mut core = self.lock();
         // Another may have arrived meanwhile, or have gone and been seen to.
         let is_left = self.handles[side as usize].load(Ordering::Acquire) > 0;
-        if is_left || mem::replace(&mut core.gone[side as usize], true) {
+        if is_left || self.gone[side as usize].swap(true, Ordering::Relaxed) {
             return;
         }
         let mut unread = Vec::new();
@@ -247,7 +255,7 @@ impl<T> Shared<T> {
         }
         let exports = EXPORTS.lock();
         let mut core = self.lock();
-        let handles = core.gone.map(|gone| u32::from(!gone));
+        let handles = self.held();
         let Location::Local(chan) = &mut core.location else {
             drop((core, exports));
             return self.export(node, side);
@@ -278,7 +286,7 @@ impl<T> Shared<T> {
         let erased: Arc<dyn Any + Send + Sync> = self.clone();
         node.remember(channel, Arc::downgrade(&erased));
         let mut wakes = Wakes::default();
-        let values = leave(&mut core, packed, channel, node, &mut wakes);
+        let values = leave(&mut core, handles, packed, channel, node, &mut wakes);
         LEFT.with_borrow_mut(|left| left.push(Box::new(values)));
         drop(core);
         wakes.wake();
@@ -290,6 +298,11 @@ impl<T> Shared<T> {
         Ok(Passage { channel, side, capacity })
     }
 
+    /// 1 for each side of which this process has handles; the caller has the lock.
+    fn held(&self) -> [u32; 2] {
+        self.gone.each_ref().map(|gone| u32::from(!gone.load(Ordering::Relaxed)))
+    }
+
     /// A handle has arrived.
     pub(crate) fn import(node: &Arc<Node>, passage: Passage) -> Result<Arc<Self>, Stranded>
     where
@@ -297,14 +310,14 @@ impl<T> Shared<T> {
     {
         let Passage { channel, side, capacity } = passage;
         let make = || {
-            let location = Location::Relayed(Relayed::new(channel, node.clone()));
+            let location = Location::Relayed(Box::new(Relayed::new(channel, node.clone())));
             Self::new(location, capacity as usize, 0, None) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
         let Ok(shared) = found.downcast::<Self>() else { return Err(Stranded::OtherType) };
         let mut core = shared.lock();
         shared.handles[side as usize].fetch_add(1, Ordering::AcqRel);
-        core.gone[side as usize] = false;
+        shared.gone[side as usize].store(false, Ordering::Relaxed);
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
         }
@@ -339,13 +352,14 @@ struct Packed {
 /// dropped without the lock.
 fn leave<T: Message>(
     core: &mut Core<T>,
+    handles: [u32; 2],
     packed: Packed,
     channel: ChannelId,
     node: &Arc<Node>,
     wakes: &mut Wakes,
 ) -> Vec<T> {
     let mut relayed = Relayed::new(channel, node.clone());
-    relayed.arrivals = core.gone.map(|gone| u32::from(!gone));
+    relayed.arrivals = handles;
     let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
     let moved = &mut relayed.moved;
     moved.unsent = chan.take_all_refused();
@@ -384,7 +398,7 @@ fn leave<T: Message>(
     if moved.end.is_some() {
         node.push(Frame::Close { channel, operation: OperationId(0) });
     }
-    core.location = Location::Relayed(relayed);
+    core.location = Location::Relayed(Box::new(relayed));
     parts.sent
 }
 
@@ -415,5 +429,18 @@ impl<T> Drop for Shared<T> {
         if let Location::Relayed(relayed) = &self.core.get_mut().location {
             relayed.node.forget(relayed.channel);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A parked task with a channel is to cost 600 bytes at most, that of the executor included: of
+    /// those, as allocators round, the channel has this.
+    #[test]
+    fn a_channel_of_numbers_is_small() {
+        let counters = 2 * size_of::<usize>();
+        assert!(counters + size_of::<Shared<u64>>() <= 232, "{}", size_of::<Shared<u64>>());
     }
 }

@@ -27,3 +27,5 @@ pub use builder::{Chosen, Select};
 pub use case::{Answer, Case, Operand, Outcome, ReceiveCase, SendCase, Steps};
 pub use choose::{Choosing, Either, choose, choose_blocking, choose_now, choose_now_blocking};
 pub use nil::{OptionalReceiver, OptionalSender};
+pub use random::first;
+pub use std::option::Option;

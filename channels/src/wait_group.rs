@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::blocking::wait_for;
-use crate::line::{Line, Place};
+use crate::line::{Line, Place, Places};
 use crate::lock::Lock;
 use crate::waiting::{self, marked};
 
@@ -39,6 +39,7 @@ struct State {
     /// counter may have risen again.
     zeros: u64,
     waiting: Line<Waker>,
+    places: Places,
 }
 
 impl WaitGroup {
@@ -131,7 +132,8 @@ impl Future for GroupWaiting {
             }
             None if state.count == 0 => return Poll::Ready(()),
             None => {
-                let place = state.waiting.push(waker.clone());
+                let place = state.places.allot();
+                state.waiting.push(place, waker.clone());
                 this.parked = Some((place, state.zeros));
             }
         }

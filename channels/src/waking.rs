@@ -10,7 +10,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::claim::Wakes;
+use crate::claim::{Waiting, Wakes};
 use crate::lock::step_back;
 
 /// Whether somebody is waking those who wait on a channel. Only a hint: of two who wake at once the
@@ -29,11 +29,34 @@ impl Waking {
         }
     }
 
+    fn wake_one(&self, waiter: Waiting) {
+        self.0.store(true, Ordering::Relaxed);
+        waiter.wake();
+        self.0.store(false, Ordering::Relaxed);
+    }
+
     /// Lets whoever is waking go on, for a moment at most.
     #[inline]
     pub(crate) fn let_finish(&self) {
         if self.0.load(Ordering::Relaxed) {
             step_back(|| !self.0.load(Ordering::Relaxed));
+        }
+    }
+}
+
+/// One who can go on. It is woken when this is dropped: made before the channel's lock is taken,
+/// that is after it was released.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) waking: &'a Waking,
+    pub(crate) waiter: Option<Waiting>,
+}
+
+impl Drop for Told<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter.take() {
+            self.waking.wake_one(waiter);
         }
     }
 }

@@ -4,9 +4,11 @@
 //! byte), a length (four bytes) and its fields in the order written here. Numbers are
 //! little-endian; bytes, texts and lists are preceded by their length in four bytes.
 //!
-//! The envelope counts frames, so that a session can be resumed after a broken link; a batch that
-//! does not continue the sequence ends the link. Payload bytes are opaque: the coordinator copies
-//! them and never looks inside. The handles that a payload carries are listed beside it.
+//! The envelope counts frames, so that a session can be resumed after a broken link (see
+//! [`session`](crate::session)). A link begins with `Hello` and `Welcome`, or with `Resume` and
+//! `Resumed`; these are about the link, and have no number. Payload bytes are opaque: the
+//! coordinator copies them and never looks inside. The handles that a payload carries are listed
+//! beside it.
 
 mod batch;
 mod field;
@@ -19,11 +21,11 @@ use bytes::Bytes;
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 use field::Field;
 
-pub use batch::{BatchWriter, Envelope, read_batch};
+pub use batch::{BatchWriter, Envelope, link_batch, read_batch};
 pub use value::{Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats};
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// The payload of one message, result or argument list, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Handles in one message.
@@ -84,7 +86,7 @@ macro_rules! frames {
 }
 
 frames! {
-    /// Node: the first frame of every connection.
+    /// Node: the first frame of a session.
     1 Hello {
         /// Must be [`PROTOCOL_VERSION`].
         version: u16,
@@ -94,23 +96,53 @@ frames! {
         role: Role,
         /// Must be the client's key or the one given with the launch.
         secret: Secret,
+        /// Random. The same when the node says hello again because no welcome came.
+        nonce: u64,
     }
     /// Coordinator: the node is part of the system now.
     2 Welcome {
         /// The node's name from now on.
         session: SessionId,
+        /// Which incarnation it is; every envelope says it.
+        epoch: u64,
         /// Silence of this length, in milliseconds, and the node is fenced.
         lease_ms: u64,
+        /// Opens the next link of the session, once.
+        secret: Secret,
     }
     /// Coordinator: the node is not let in, and the link ends.
     3 Turned {
         /// What differs, in words.
         reason: String,
     }
-    /// Both: still here. Sent when nothing else was for a third of the lease.
+    /// Both: still here. Sent when nothing else was for a third of the lease; acknowledged at once.
     4 Heartbeat {}
     /// Node: it leaves of its own will; handles it still holds count as dropped.
     5 Goodbye {}
+    /// Node: the first frame of a new link, for a session whose last one broke.
+    50 Resume {
+        /// The session.
+        session: SessionId,
+        /// Must be the session's.
+        epoch: u64,
+        /// The last of the coordinator's frames that came.
+        last: u64,
+        /// Must be the one that came with the last `Welcome` or `Resumed`.
+        secret: Secret,
+    }
+    /// Coordinator: the session goes on.
+    51 Resumed {
+        /// The last of the node's frames that came.
+        last: u64,
+        /// Opens the next link of the session, once.
+        secret: Secret,
+    }
+    /// Coordinator: there is no such session any more, or the secret is not its own. Nothing that
+    /// was not acknowledged will happen, and the link ends.
+    52 Fenced {
+        /// In words, for people.
+        reason: String,
+    }
 
     /// Node: a channel leaves its process; its home is the coordinator from here on. Its values and
     /// waiting operations follow as ordinary frames, before any handle to it.

@@ -16,16 +16,18 @@
 //!
 //! - Nothing here decodes what users send.
 //! - Only `placement` says whether a worker gets a task. Only `platform` starts workers.
-//! - A session that is fenced is forgotten in one step; nothing of it is seen afterwards.
+//! - A session outlives its links: a broken one changes nothing here, for frames to it wait in the
+//!   shell. It ends when it is silent for the lease, breaks a rule, says goodbye, or its process is
+//!   known to be dead; then it is forgotten in one step, and nothing of it is seen afterwards.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
 mod deadlock;
+mod event;
 mod limits;
 pub mod placement;
 pub mod platform;
@@ -37,83 +39,10 @@ pub mod server;
 mod task;
 
 use deadlock::Vigil;
+pub use event::{Command, Event};
 pub use limits::Limits;
 use relay::{Relay, Violation};
 use scheduler::{Policy, Scheduler, Spawn, Totals};
-
-/// What happened.
-#[derive(Debug)]
-pub enum Event {
-    /// A node whose secret was right said hello.
-    Connected {
-        /// Its name from now on.
-        session: SessionId,
-        /// The protocol that it speaks.
-        version: u16,
-        /// Its program.
-        build: Build,
-        /// What it is.
-        role: Role,
-    },
-    /// A frame came.
-    Received {
-        /// From whom.
-        session: SessionId,
-        /// The frame.
-        frame: Frame,
-    },
-    /// A link ended without goodbye.
-    Disconnected {
-        /// Whose.
-        session: SessionId,
-        /// Why, in words.
-        cause: String,
-    },
-    /// A launch came to nothing, or its worker ended.
-    LaunchEnded {
-        /// Which.
-        launch: u64,
-        /// How, in words.
-        cause: String,
-    },
-    /// Time has passed.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Debug, PartialEq)]
-pub enum Command {
-    /// Send a frame.
-    Send {
-        /// To whom.
-        session: SessionId,
-        /// The frame.
-        frame: Frame,
-    },
-    /// End a link, after telling why.
-    Close {
-        /// Whose.
-        session: SessionId,
-        /// Why, in words.
-        reason: String,
-    },
-    /// Start a worker.
-    Launch {
-        /// Its number.
-        launch: u64,
-    },
-    /// End a worker, if it has not ended.
-    Stop {
-        /// Its number.
-        launch: u64,
-    },
-}
-
-impl Command {
-    pub(crate) fn send(session: SessionId, frame: Frame) -> Self {
-        Self::Send { session, frame }
-    }
-}
 
 /// What the coordinator is told at the start.
 #[derive(Clone, Debug)]
@@ -139,6 +68,8 @@ impl Default for Settings {
 pub struct Coordinator {
     settings: Settings,
     sessions: BTreeMap<SessionId, Session>,
+    /// Sessions from now on are of this one: it goes up with each fence.
+    epoch: u64,
     scheduler: Scheduler,
     relay: Relay,
     vigil: Vigil,
@@ -157,7 +88,8 @@ impl Coordinator {
     pub fn new(settings: Settings) -> Self {
         let scheduler = Scheduler::new(settings.policy.clone());
         let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
-        Self { settings, sessions, scheduler, relay, vigil: Vigil::default() }
+        let vigil = Vigil::default();
+        Self { settings, sessions, epoch: 1, scheduler, relay, vigil }
     }
 
     /// What was done so far.
@@ -180,9 +112,14 @@ impl Coordinator {
                 self.on_connected(now, session, version, build, role, commands);
             }
             Event::Received { session, frame } => self.on_received(now, session, frame, commands),
-            Event::Disconnected { session, cause } => self.fence(now, session, &cause, commands),
+            Event::Heard { session } => {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.heard = now;
+                }
+            }
+            Event::Lost { session, cause } => self.fence(now, session, &cause, commands),
             Event::LaunchEnded { launch, cause } => {
-                self.scheduler.on_launch_failed(now, launch, &cause, &mut self.relay, commands);
+                self.on_launch_ended(now, launch, cause, commands);
             }
             Event::Tick => self.on_tick(now, commands),
         }
@@ -218,8 +155,8 @@ impl Coordinator {
         let session_now = Session { role, build, heard: now, spoke: now };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
-        let lease_ms = self.settings.lease.as_millis() as u64;
-        commands.push(Command::send(session, Frame::Welcome { session, lease_ms }));
+        let (epoch, lease) = (self.epoch, self.settings.lease);
+        commands.push(Command::Admit { session, epoch, lease });
     }
 
     fn admit(
@@ -350,6 +287,25 @@ impl Coordinator {
         commands.push(Command::Close { session, reason: "goodbye".to_owned() });
     }
 
+    /// Whatever its links look like, a worker that is dead will not come back.
+    fn on_launch_ended(
+        &mut self,
+        now: Duration,
+        launch: u64,
+        cause: String,
+        commands: &mut Vec<Command>,
+    ) {
+        let answers =
+            |role: &Role| matches!(role, Role::Worker { launch: of, .. } if *of == launch);
+        let worker = self.sessions.iter().find(|(_, session)| answers(&session.role));
+        match worker.map(|(session, _)| *session) {
+            Some(session) => self.cut(now, session, cause, commands),
+            None => {
+                self.scheduler.on_launch_failed(now, launch, &cause, &mut self.relay, commands);
+            }
+        }
+    }
+
     /// Fences whoever was silent for the lease; says something to whoever heard nothing for long.
     fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
         self.scheduler.on_tick(now, &mut self.relay, commands);
@@ -395,6 +351,7 @@ impl Coordinator {
         commands: &mut Vec<Command>,
     ) {
         let Some(known) = self.sessions.get(&session) else { return };
+        self.epoch += 1;
         let who = match known.role {
             Role::Client { .. } => "client".to_owned(),
             Role::Worker { launch, process, .. } => format!("worker {launch} (process {process})"),
@@ -427,29 +384,6 @@ impl Coordinator {
                     commands.push(Command::Close { session: worker, reason });
                 }
             }
-        }
-    }
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connected { session, role, .. } => write!(out, "{session} connected: {role:?}"),
-            Self::Received { session, frame } => write!(out, "{session} -> {frame}"),
-            Self::Disconnected { session, cause } => write!(out, "{session} lost: {cause}"),
-            Self::LaunchEnded { launch, cause } => write!(out, "launch {launch} ended: {cause}"),
-            Self::Tick => out.write_str("tick"),
-        }
-    }
-}
-
-impl fmt::Display for Command {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Send { session, frame } => write!(out, "{session} <- {frame}"),
-            Self::Close { session, reason } => write!(out, "{session} closed: {reason}"),
-            Self::Launch { launch } => write!(out, "launch {launch}"),
-            Self::Stop { launch } => write!(out, "stop {launch}"),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use channels::codec;
 use channels::id::{SessionId, TaskId};
-use channels::line::Line;
+use channels::line::{Line, Places};
 use channels::outcome::Outcome;
 use channels::wire::{Frame, Parcel, Place, Stats};
 
@@ -41,6 +41,7 @@ pub struct Scheduler {
     tasks: BTreeMap<TaskId, Task>,
     /// The paper's request pool. A crowd of aborts leaves it from the middle.
     pool: Line<TaskId>,
+    places: Places,
     workers: BTreeMap<SessionId, Worker>,
     /// Launches without a hello yet.
     starting: BTreeMap<u64, Duration>,
@@ -84,6 +85,7 @@ impl Scheduler {
             policy,
             tasks: BTreeMap::new(),
             pool: Line::default(),
+            places: Places::default(),
             workers: BTreeMap::new(),
             starting: BTreeMap::new(),
             next_launch: 0,
@@ -172,7 +174,8 @@ impl Scheduler {
             return Err(violation);
         }
         let id = spawn.task;
-        let (place, arguments) = (self.pool.push(id), Some(arguments));
+        let (place, arguments) = (self.places.allot(), Some(arguments));
+        self.pool.push(place, id);
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
         self.tasks.insert(id, task);
         if self.tasks.len() > TASKS_MAX {

@@ -1,42 +1,36 @@
 //! The shell around [`Coordinator`]: sockets, time, and the platform. It decides nothing.
 //!
-//! One task accepts, one task a connection reads, one writes, and one loop owns the coordinator: it
-//! takes all that has come, handles it, and sends each node one batch.
+//! One task accepts, one task a connection reads, one writes (`socket.rs`), and one loop owns the
+//! coordinator: it takes all that has come, handles it, and sends each node one batch.
+//!
+//! A link that breaks leaves its session adrift (`link.rs`): nothing else happens until the node
+//! resumes it on another, or the coordinator fences the session. A process that is known to be dead
+//! is fenced when the end of its last link was read, so that all that it sent is handled first.
 
 mod backlog;
+mod link;
+mod socket;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use channels::id::SessionId;
-use channels::sequence::Sequence;
-use channels::wire::{BATCH_BYTES_MAX, BatchWriter, Envelope, Frame, Role, Secret, read_batch};
-use futures::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite::Message;
+use channels::session::{Fault, Received};
+use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, link_batch};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
 use crate::platform::{Ended, Launch, Platform};
 use crate::scheduler::Totals;
 use crate::{Command, Coordinator, Event, Settings};
 use backlog::Backlog;
+use link::Link;
+use socket::{Leaving, Name, Opening, Outgoing};
 
-/// Time for the WebSocket handshake.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time from the handshake to the hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections at once, those that have not said hello included.
-const CONNECTIONS_MAX: usize = 16_384;
-/// Time to take what still waits when the session has ended.
-const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Batches that have been read and not handled. Beyond that nothing more is read.
 const INPUTS_WAITING_MAX: usize = 64;
 /// Inputs handled before the answers are sent.
@@ -72,7 +66,7 @@ pub async fn serve(
 ) -> io::Result<Totals> {
     let address = listener.local_addr()?;
     let (inbox, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
-    let accepting = tokio::spawn(accept(listener, inbox));
+    let accepting = tokio::spawn(socket::accept(listener, inbox));
     let server = Server::new(address, config, platform);
     let totals = server.run(inputs, stop).await;
     accepting.abort();
@@ -81,34 +75,9 @@ pub async fn serve(
 
 /// What comes in from the tasks around the loop.
 enum Input {
-    Hello(Box<Hello>),
-    Batch { session: SessionId, envelope: Envelope, frames: Vec<Frame> },
-    Left { session: SessionId, cause: String },
-}
-
-/// The first frame of a connection.
-struct Hello {
-    frame: Frame,
-    envelope: Envelope,
-    out: Outgoing,
-    /// Where to say what the session is called.
-    name: oneshot::Sender<SessionId>,
-}
-
-/// Where a connection's batches go. The session has ended when it is dropped.
-struct Outgoing {
-    batches: mpsc::UnboundedSender<Bytes>,
-    /// How many bytes the socket has taken.
-    taken: Arc<AtomicU64>,
-    /// Never sent: it goes with the session.
-    _ended: oneshot::Sender<()>,
-}
-
-struct Link {
-    out: Outgoing,
-    sequence: Sequence,
-    batch: Option<BatchWriter>,
-    backlog: Backlog,
+    Opening(Box<Opening>),
+    Batch { name: Name, envelope: Envelope, frames: Vec<Frame>, size: usize },
+    Left { name: Name, leaving: Leaving },
 }
 
 struct Server {
@@ -121,12 +90,13 @@ struct Server {
     /// Secrets of launches that have not said hello.
     launches: BTreeMap<u64, Secret>,
     next_session: u64,
+    next_link: u64,
     lease: Duration,
     queued_bytes_max: usize,
     ended: mpsc::UnboundedReceiver<(u64, String)>,
     tell_ended: mpsc::UnboundedSender<(u64, String)>,
-    /// Sessions with a batch to be sent.
-    dirty: Vec<SessionId>,
+    /// Sessions with something to be sent.
+    listed: Vec<SessionId>,
     commands: Vec<Command>,
 }
 
@@ -144,9 +114,10 @@ impl Server {
             links: BTreeMap::new(),
             launches: BTreeMap::new(),
             next_session: 0,
+            next_link: 0,
             ended,
             tell_ended,
-            dirty: Vec::new(),
+            listed: Vec::new(),
             commands: Vec::new(),
         }
     }
@@ -156,7 +127,7 @@ impl Server {
         mut inputs: mpsc::Receiver<Input>,
         mut stop: oneshot::Receiver<()>,
     ) -> Totals {
-        let mut ticks = interval((self.lease / 8).max(Duration::from_millis(1)));
+        let mut ticks = interval(self.tick_period());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut came = Vec::with_capacity(INPUTS_MAX);
         loop {
@@ -167,14 +138,8 @@ impl Server {
                     }
                     came.drain(..).for_each(|input| self.on_input(input));
                 }
-                Some((launch, cause)) = self.ended.recv() => {
-                    self.launches.remove(&launch);
-                    self.handle(Event::LaunchEnded { launch, cause });
-                }
-                _ = ticks.tick() => {
-                    self.cut_stuck();
-                    self.handle(Event::Tick);
-                }
+                Some((launch, cause)) = self.ended.recv() => self.on_ended(launch, cause),
+                _ = ticks.tick() => self.on_tick(),
                 _ = &mut stop => break,
             }
             self.flush();
@@ -182,51 +147,190 @@ impl Server {
         self.core.totals()
     }
 
+    fn tick_period(&self) -> Duration {
+        (self.lease / 8).max(Duration::from_millis(1))
+    }
+
     fn on_input(&mut self, input: Input) {
         match input {
-            Input::Hello(hello) => self.on_hello(*hello),
-            Input::Batch { session, envelope, frames } => {
-                let Some(link) = self.links.get_mut(&session) else { return };
-                if let Err(error) = link.sequence.receive(envelope, frames.len() as u64) {
-                    return self.cut(session, error.to_string());
+            Input::Opening(opening) => self.on_opening(*opening),
+            Input::Batch { name, envelope, frames, size } => {
+                self.on_batch(name, envelope, frames, size);
+            }
+            Input::Left { name, leaving } => self.on_left(name, leaving),
+        }
+    }
+
+    fn on_opening(&mut self, Opening { frame, out, name }: Opening) {
+        self.next_link += 1;
+        let link = self.next_link;
+        let opened = match frame {
+            Frame::Hello { version, build, role, secret, nonce } => {
+                if self.is_expected(&role, &secret, nonce) {
+                    self.next_session += 1;
+                    let session = SessionId(self.next_session);
+                    name.send(Some(Name { session, link })).ok();
+                    let backlog =
+                        Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
+                    let mut link = Link::new(secret, nonce, link, out, backlog);
+                    if let Role::Worker { launch, .. } = &role {
+                        self.launches.remove(launch);
+                        link.launch = Some(*launch);
+                    }
+                    self.links.insert(session, link);
+                    return self.handle(Event::Connected { session, version, build, role });
+                }
+                let reason = "its secret is not the one that was given out, or was used before";
+                let turned = || Frame::Turned { reason: reason.to_owned() };
+                self.hello_again(&secret, nonce).ok_or_else(turned)
+            }
+            Frame::Resume { session, epoch, last, secret } => {
+                // One answer for all, so that nobody learns which sessions there are.
+                let reason = "the session is over, or the secret is not its own";
+                let fenced = || Frame::Fenced { reason: reason.to_owned() };
+                self.resume(session, epoch, last, &secret).ok_or_else(fenced)
+            }
+            _ => Err(Frame::Turned { reason: "a hello was expected".to_owned() }),
+        };
+        match opened {
+            Ok((session, last, answer)) => {
+                name.send(Some(Name { session, link })).ok();
+                self.relink(session, link, out, last, &answer);
+            }
+            Err(turned) => {
+                tracing::debug!("a connection is turned away: {turned}");
+                out.send(link_batch(&turned));
+                name.send(None).ok();
+            }
+        }
+    }
+
+    /// A node that has had no answer to its hello says it again, on another link.
+    fn hello_again(&mut self, shown: &Secret, nonce: u64) -> Option<(SessionId, u64, Frame)> {
+        let mut links = self.links.iter_mut();
+        let (session, link) = links.find(|(_, link)| link.is_born_of(nonce))?;
+        let epoch = link.epoch();
+        let secret = link.open(epoch, shown)?;
+        let (session, lease_ms) = (*session, self.lease.as_millis() as u64);
+        Some((session, 0, Frame::Welcome { session, epoch, lease_ms, secret }))
+    }
+
+    /// A session is to go on.
+    fn resume(
+        &mut self,
+        session: SessionId,
+        epoch: u64,
+        last: u64,
+        shown: &Secret,
+    ) -> Option<(SessionId, u64, Frame)> {
+        let link = self.links.get_mut(&session)?;
+        let secret = link.open(epoch, shown)?;
+        Some((session, last, Frame::Resumed { last: link.received(), secret }))
+    }
+
+    /// A node whose secret was right goes on, on a new link, after the last frame that it has.
+    fn relink(
+        &mut self,
+        session: SessionId,
+        number: u64,
+        out: Outgoing,
+        last: u64,
+        answer: &Frame,
+    ) {
+        tracing::debug!("{session} goes on with link {number} after frame {last}");
+        let Some(link) = self.links.get_mut(&session) else { return };
+        match link.relink(number, out, last, answer) {
+            Ok(()) => {
+                self.list(session);
+                self.handle(Event::Heard { session });
+            }
+            Err(fault) => self.cut(session, fault.to_string()),
+        }
+    }
+
+    fn is_expected(&self, role: &Role, shown: &Secret, nonce: u64) -> bool {
+        let expected = match role {
+            Role::Client { .. } if self.links.values().any(|link| link.is_born_of(nonce)) => None,
+            Role::Client { .. } => Some(&self.client_secret),
+            Role::Worker { launch, .. } => self.launches.get(launch),
+        };
+        expected.is_some_and(|expected| expected.matches(shown))
+    }
+
+    /// A batch came. One on a link that has been replaced is not looked at.
+    fn on_batch(&mut self, name: Name, envelope: Envelope, frames: Vec<Frame>, size: usize) {
+        let Name { session, link } = name;
+        let Some(known) = self.links.get_mut(&session).filter(|known| known.is_on(link)) else {
+            return;
+        };
+        match known.receive(envelope, &frames, size) {
+            Ok(received) => {
+                self.list(session);
+                if received == Received::Repeated || frames.is_empty() {
+                    return self.handle(Event::Heard { session });
                 }
                 for frame in frames {
                     self.handle(Event::Received { session, frame });
                 }
             }
-            Input::Left { session, cause } => {
-                if self.links.remove(&session).is_some() {
-                    self.handle(Event::Disconnected { session, cause });
-                }
+            Err(gap @ Fault::Gap { .. }) => {
+                self.on_left(name, Leaving::Broke(gap.to_string()));
             }
+            Err(broken) => self.cut(session, broken.to_string()),
         }
     }
 
-    /// Lets a node in whose secret is right. One that is turned away is told why.
-    fn on_hello(&mut self, Hello { frame, envelope, out, name }: Hello) {
-        self.next_session += 1;
-        let session = SessionId(self.next_session);
-        let sequence = Sequence::default();
-        let backlog = Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
-        let mut link = Link { out, sequence, batch: None, backlog };
-        let in_order = link.sequence.receive(envelope, 1);
-        self.links.insert(session, link);
-        name.send(session).ok();
-        let Frame::Hello { version, build, role, secret } = frame else {
-            return self.close(session, "a hello was expected".to_owned());
+    /// A link ended. The session goes on without, unless its node writes rubbish or is dead.
+    fn on_left(&mut self, Name { session, link }: Name, leaving: Leaving) {
+        let Some(known) = self.links.get_mut(&session).filter(|known| known.is_on(link)) else {
+            return;
         };
-        let expected = match &role {
-            Role::Client { .. } => Some(self.client_secret.clone()),
-            Role::Worker { launch, .. } => self.launches.get(launch).cloned(),
-        };
-        if in_order.is_err() || expected.is_none_or(|expected| !expected.matches(&secret)) {
-            let reason = "its secret is not the one that was given out, or was used before";
-            return self.close(session, reason.to_owned());
+        match leaving {
+            Leaving::Broke(cause) => {
+                tracing::debug!("{session} is adrift: {cause}");
+                known.detach();
+                if let (Some(launch), Some((_, cause))) = (known.launch, known.dead.take()) {
+                    self.handle(Event::LaunchEnded { launch, cause });
+                }
+            }
+            Leaving::Garbled(cause) => self.cut(session, cause),
         }
-        if let Role::Worker { launch, .. } = &role {
-            self.launches.remove(launch);
+    }
+
+    /// A worker's process ended. What it sent before may still be on its way.
+    fn on_ended(&mut self, launch: u64, cause: String) {
+        self.launches.remove(&launch);
+        let now = self.started.elapsed();
+        let mut links = self.links.values_mut();
+        let linked = links.find(|link| link.launch == Some(launch) && !link.is_adrift());
+        match linked {
+            Some(link) => link.dead = Some((now, cause)),
+            None => self.handle(Event::LaunchEnded { launch, cause }),
         }
-        self.handle(Event::Connected { session, version, build, role });
+    }
+
+    fn on_tick(&mut self) {
+        let now = self.started.elapsed();
+        let late = now.saturating_sub(self.tick_period());
+        let (mut stuck, mut dead) = (Vec::new(), Vec::new());
+        for (session, link) in &mut self.links {
+            if let Some(cause) = link.tick(now) {
+                stuck.push((*session, cause));
+            }
+            // The end of its link may never come, through a network that swallows it.
+            if let (Some(launch), Some(since)) = (link.launch, &link.dead)
+                && since.0 <= late
+            {
+                dead.push((launch, since.1.clone()));
+            }
+        }
+        for (session, cause) in stuck {
+            self.cut(session, cause);
+        }
+        for (launch, cause) in dead {
+            self.handle(Event::LaunchEnded { launch, cause });
+        }
+        self.handle(Event::Tick);
     }
 
     /// The one place where an event meets the coordinator: the log is the walk.
@@ -243,12 +347,16 @@ impl Server {
 
     fn perform(&mut self, command: Command) {
         match command {
-            Command::Send { session, frame } => {
-                let Some(link) = self.links.get_mut(&session) else { return };
-                if link.batch.is_none() {
-                    self.dirty.push(session);
+            Command::Admit { session, epoch, lease } => {
+                if let Some(link) = self.links.get_mut(&session) {
+                    link.welcome(session, epoch, lease);
                 }
-                link.push(&frame);
+            }
+            Command::Send { session, frame } => {
+                if let Some(link) = self.links.get_mut(&session) {
+                    link.push(&frame);
+                    self.list(session);
+                }
             }
             Command::Close { session, reason } => self.close(session, reason),
             Command::Launch { launch: number } => {
@@ -262,187 +370,38 @@ impl Server {
         }
     }
 
-    /// Ends a link after its last words.
+    /// Ends a session after its last words.
     fn close(&mut self, session: SessionId, reason: String) {
         tracing::debug!("{session} closed: {reason}");
-        if let Some(mut link) = self.links.remove(&session) {
-            link.push(&Frame::Turned { reason });
-            link.flush();
+        if let Some(link) = self.links.remove(&session) {
+            link.part(reason);
         }
     }
 
-    /// A link that cannot be used any more.
+    /// A session that cannot go on.
     fn cut(&mut self, session: SessionId, cause: String) {
         self.close(session, cause.clone());
-        self.handle(Event::Disconnected { session, cause });
+        self.handle(Event::Lost { session, cause });
+    }
+
+    /// A session has something to send.
+    fn list(&mut self, session: SessionId) {
+        if let Some(link) = self.links.get_mut(&session).filter(|link| !link.is_listed) {
+            link.is_listed = true;
+            self.listed.push(session);
+        }
     }
 
     /// Sends every node what it is due, as one batch.
     fn flush(&mut self) {
-        for session in self.dirty.drain(..) {
+        for session in self.listed.drain(..) {
             if let Some(link) = self.links.get_mut(&session) {
+                link.is_listed = false;
                 link.flush();
             }
         }
     }
-
-    /// Ends the links of nodes that do not read.
-    fn cut_stuck(&mut self) {
-        let now = self.started.elapsed();
-        let stuck = self.links.iter_mut().filter_map(|(session, link)| {
-            let taken = link.out.taken.load(Ordering::Relaxed);
-            Some((*session, link.backlog.look(now, taken)?))
-        });
-        for (session, cause) in stuck.collect::<Vec<_>>() {
-            self.cut(session, cause);
-        }
-    }
 }
 
-impl Link {
-    fn push(&mut self, frame: &Frame) {
-        let batch = self.batch.get_or_insert_with(|| BatchWriter::new(self.sequence.envelope()));
-        batch.push(frame);
-        if batch.len() >= channels::wire::BATCH_BYTES_TARGET {
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        let Some(batch) = self.batch.take() else { return };
-        self.sequence.sent(batch.frames());
-        let bytes = batch.finish();
-        self.backlog.give(bytes.len());
-        // A connection that is gone says so itself.
-        self.out.batches.send(bytes).ok();
-    }
-}
-
-async fn accept(listener: TcpListener, inbox: mpsc::Sender<Input>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let inbox = inbox.clone();
-                tokio::spawn(async move {
-                    if let Err(error) = connection(stream, inbox).await {
-                        tracing::debug!("a connection came to nothing: {error}");
-                    }
-                    drop(permit);
-                });
-            }
-            // Out of file descriptors, say: those in use will be freed.
-            Err(error) => {
-                tracing::warn!("no connection can be accepted: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// Why a connection ended before it was a session.
-#[derive(Debug, thiserror::Error)]
-enum Unconnected {
-    #[error("it took too long")]
-    Late(#[from] tokio::time::error::Elapsed),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    WebSocket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
-    #[error("{0}")]
-    Malformed(#[from] channels::wire::MalformedFrame),
-    #[error("it said nothing")]
-    Silent,
-    #[error("the coordinator has ended")]
-    Over,
-}
-
-/// A connection's whole life.
-async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(), Unconnected> {
-    stream.set_nodelay(true)?;
-    let accepting = accept_async_with_config(stream, Some(websocket_config()));
-    let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
-    let (envelope, frame) = timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await??;
-    let (batches, waiting) = mpsc::unbounded_channel();
-    let taken = Arc::new(AtomicU64::new(0));
-    let (ended, session_ended) = oneshot::channel();
-    let out = Outgoing { batches, taken: taken.clone(), _ended: ended };
-    let (name, named) = oneshot::channel();
-    let hello = Box::new(Hello { frame, envelope, out, name });
-    inbox.send(Input::Hello(hello)).await.map_err(|_| Unconnected::Over)?;
-    let session = named.await.map_err(|_| Unconnected::Over)?;
-
-    let (sink, source) = socket.split();
-    // Whichever ends first ends the other: a link is whole or gone.
-    let cause = tokio::select! {
-        cause = read(session, source, &inbox) => cause,
-        cause = write(sink, waiting, taken) => cause,
-        cause = outlast(session_ended) => cause,
-    };
-    inbox.send(Input::Left { session, cause }).await.map_err(|_| Unconnected::Over)
-}
-
-/// Waits until the session has ended and its last words have had their time: whoever does not read
-/// must not hold for ever what waits for it.
-async fn outlast(session_ended: oneshot::Receiver<()>) -> String {
-    session_ended.await.ok();
-    tokio::time::sleep(LAST_WORDS_TIMEOUT).await;
-    "it did not read its last words".to_owned()
-}
-
-type Socket = WebSocketStream<TcpStream>;
-
-async fn first_frame(socket: &mut Socket) -> Result<(Envelope, Frame), Unconnected> {
-    let message = socket.next().await.ok_or(Unconnected::Silent)?.map_err(Box::new)?;
-    let (envelope, frames) = read_batch(message.into_data())?;
-    let first = frames.into_iter().next().ok_or(Unconnected::Silent)?;
-    Ok((envelope, first))
-}
-
-/// Reads until the link ends; says how.
-async fn read(
-    session: SessionId,
-    mut source: futures::stream::SplitStream<Socket>,
-    inbox: &mpsc::Sender<Input>,
-) -> String {
-    loop {
-        let bytes = match source.next().await {
-            Some(Ok(Message::Binary(bytes))) => bytes,
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
-            Some(Ok(Message::Close(_))) | None => return "the connection was closed".to_owned(),
-            Some(Ok(_)) => return "a text message came where frames were expected".to_owned(),
-            Some(Err(error)) => return format!("the connection broke: {error}"),
-        };
-        let (envelope, frames) = match read_batch(bytes) {
-            Ok(batch) => batch,
-            Err(error) => return error.to_string(),
-        };
-        if inbox.send(Input::Batch { session, envelope, frames }).await.is_err() {
-            return "the coordinator has ended".to_owned();
-        }
-    }
-}
-
-/// Writes until the link or the session ends; says how.
-async fn write(
-    mut sink: futures::stream::SplitSink<Socket, Message>,
-    mut waiting: mpsc::UnboundedReceiver<Bytes>,
-    taken: Arc<AtomicU64>,
-) -> String {
-    let mut batches = Vec::new();
-    while waiting.recv_many(&mut batches, 64).await > 0 {
-        for bytes in batches.drain(..) {
-            let count = bytes.len() as u64;
-            if let Err(error) = sink.feed(Message::Binary(bytes)).await {
-                return format!("the connection broke: {error}");
-            }
-            taken.fetch_add(count, Ordering::Relaxed);
-        }
-        if let Err(error) = sink.flush().await {
-            return format!("the connection broke: {error}");
-        }
-    }
-    sink.close().await.ok();
-    "the session ended".to_owned()
-}
+#[cfg(test)]
+mod tests;

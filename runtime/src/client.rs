@@ -22,12 +22,13 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
+use crate::lease::Lease;
 use crate::metrics::machine_memory;
 use crate::trial::{Trial, Trying};
-use crate::{task, worker};
+use crate::{link, task, worker};
 
 thread_local! {
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
@@ -348,10 +349,12 @@ impl Builder {
             build: task::build(),
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
+            nonce: link::nonce(),
         };
         let main = Arc::<Main>::default();
-        let connection = Connection::open(&address, hello, node.clone(), bell, main.clone())?;
-        tracing::debug!("connected to {address}, lease {:?}", connection.lease);
+        let speaker =
+            Speaker { node: node.clone(), bell, lease: Lease::of_client(), owner: main.clone() };
+        let connection = Connection::open(&address, hello, speaker)?;
         let trial = self.trial.map(|trial| Trying::new(trial, None));
         let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
         let executor = tokio::runtime::Builder::new_multi_thread()
@@ -434,6 +437,7 @@ impl Builder {
                     threads,
                     memory_bytes,
                     trial,
+                    at_end: |_| {},
                 };
                 match worker::serve(&settings) {
                     Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
@@ -482,6 +486,8 @@ impl Owner for Main {
             watch.on_client_tick();
         }
     }
+
+    fn on_over(&self, _: &str) {}
 }
 
 impl fmt::Debug for Main {

@@ -46,16 +46,18 @@ pub fn serve_if_worker() {
     die_with_parent();
     let _own = OwnThread::enter();
     match worker::serve(&settings) {
-        Ok(cause) if cause == "goodbye" => std::process::exit(0),
-        Ok(cause) => {
-            tracing::debug!("worker {} ends: {cause}", settings.launch);
-            std::process::exit(EXIT_LOST);
-        }
+        Ok(cause) => exit(&cause),
         Err(error) => {
             eprintln!("farspawn worker {}: {error}", settings.launch);
             std::process::exit(EXIT_UNAVAILABLE);
         }
     }
+}
+
+/// A worker's session is over, and so is the worker.
+fn exit(cause: &str) {
+    tracing::debug!("this worker ends: {cause}");
+    std::process::exit(if cause == "goodbye" { 0 } else { EXIT_LOST });
 }
 
 /// Three ropes, for no single one holds always: the kernel kills this process with its parent's
@@ -104,6 +106,7 @@ fn worker_settings(
             .unwrap_or_else(machine_memory),
         // Where tasks go is the client's affair.
         trial: variable("FARSPAWN_PLACE").and_then(|text| text.parse().ok()),
+        at_end: exit,
     })
 }
 

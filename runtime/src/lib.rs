@@ -44,17 +44,22 @@
 //! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `metrics`: how busy
 //!   the process is.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
-//!   has. `connection`: the WebSocket.
-//! - `trial`: another placement, to find faults. `deadlock`: when everything everywhere is asleep for good.
+//!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
+//!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node
+//!   is surely part of the system.
+//! - `trial`: another placement, to find faults. `deadlock`: when all sleep for good.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
+mod carrier;
 mod client;
 mod connection;
 mod context;
 mod deadlock;
 mod entry;
 mod group;
+mod lease;
+mod link;
 mod metrics;
 mod occupancy;
 mod spawn;

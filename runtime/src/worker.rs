@@ -3,9 +3,9 @@
 //! A task given is *held*; while it occupies a thread it is *running* (see `occupancy.rs`). The
 //! worker reports when a thread has become free, and every tick.
 //!
-//! When the connection is lost the worker ends at once: the coordinator has fenced it or will, and
-//! nothing that it did from here on would be seen. As a process it exits; inside a process its
-//! executor is shut down.
+//! A link that breaks is no concern of the tasks. When the session is over the worker ends at once:
+//! the coordinator has fenced it or will, and nothing that it did from here on would be seen. No
+//! task is polled any more; as a process it exits, inside a process its executor is shut down.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,13 +23,14 @@ use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::client;
-use crate::connection::{Bell, ConnectError, Connection, Owner};
+use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
+use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
 use crate::trial::{Trial, Trying};
+use crate::{client, link};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
 const BLOCKING_THREADS_MAX: usize = 16_384;
@@ -43,9 +44,11 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     pub(crate) memory_bytes: u64,
     pub(crate) trial: Option<Trial>,
+    /// Called with the reason when its session is over, before its tasks can learn of it.
+    pub(crate) at_end: fn(&str),
 }
 
-/// A worker's whole life: returns why its connection ended.
+/// A worker's whole life: returns why its session ended.
 pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
     let bell = Bell::default();
     let ring = bell.clone();
@@ -54,9 +57,12 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         address: settings.coordinator.clone(),
         cause: error.to_string(),
     })?;
+    let lease = Lease::of_worker();
     let worker = Arc::new_cyclic(|this| Worker {
         this: this.clone(),
         node: node.clone(),
+        lease: lease.clone(),
+        at_end: settings.at_end,
         executor: executor.handle().clone(),
         held: Mutex::default(),
         gauge: Arc::new(Gauge::new(settings.threads)),
@@ -77,8 +83,10 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
             process: std::process::id(),
         },
         secret: settings.secret.clone(),
+        nonce: link::nonce(),
     };
-    let mut connection = Connection::open(&settings.coordinator, hello, node, bell, worker)?;
+    let speaker = Speaker { node, bell, lease, owner: worker };
+    let mut connection = Connection::open(&settings.coordinator, hello, speaker)?;
     let cause = connection.wait();
     executor.shutdown_background();
     Ok(cause)
@@ -104,6 +112,8 @@ fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::run
 struct Worker {
     this: Weak<Self>,
     node: Arc<Node>,
+    lease: Arc<Lease>,
+    at_end: fn(&str),
     executor: Handle,
     held: Mutex<Held>,
     gauge: Arc<Gauge>,
@@ -166,6 +176,10 @@ impl Owner for Worker {
             self.report();
         }
     }
+
+    fn on_over(&self, cause: &str) {
+        (self.at_end)(cause);
+    }
 }
 
 impl Worker {
@@ -194,6 +208,7 @@ impl Worker {
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
         };
         let started = Watched::new(who, (task.start)(self.node.clone(), arguments));
+        let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);
         let free = this.clone();
         let seated = Seated::new(seat, started, move || free.report_if_free());

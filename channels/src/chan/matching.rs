@@ -55,9 +55,15 @@ impl<M, W: Waiter> Chan<M, W> {
             if waiter.claim() {
                 return Some((message, Source::Waits(place, waiter)));
             }
-            self.aside().refused.insert(place, message);
+            self.pass_over(place, message);
         }
         None
+    }
+
+    /// Keeps the value of a case whose select has chosen another, until its sender fetches it.
+    #[cold]
+    pub(super) fn pass_over(&mut self, place: Place, message: M) {
+        self.aside().refused.insert(place, message);
     }
 
     /// The receive that has waited longest and still may.
@@ -98,8 +104,9 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Sends that wait return as far as there is room: first those whose value is on offer, for
     /// they have waited longest.
-    fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while self.len() < self.capacity && !self.offers.is_empty() && !W::TAKES {
+    #[inline]
+    pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
+        while self.len() < self.capacity() && !self.offers.is_empty() && !W::TAKES {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
@@ -111,14 +118,14 @@ impl<M, W: Waiter> Chan<M, W> {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
-        while self.len() < self.capacity
+        while self.len() < self.capacity()
             && let Some((place, (message, waiter))) = self.sends.pop()
         {
             if waiter.claim() {
                 self.append(message);
                 effect(Effect { waiter, place, turn: Turn::Sent });
             } else {
-                self.aside().refused.insert(place, message);
+                self.pass_over(place, message);
             }
         }
     }
@@ -133,7 +140,7 @@ impl<M, W: Waiter> Chan<M, W> {
             // A bug on purpose, for the checks: it returns behind the younger.
             Source::Ended(_) if cfg!(planted = "unrecv") && W::TAKES => self.append(offer.message),
             Source::Ended(age) => {
-                self.apart += usize::from(W::TAKES);
+                self.apart += u32::from(W::TAKES);
                 self.aside().returned.insert(age, offer.message);
             }
             Source::Waits(place, kept) => {
@@ -155,7 +162,7 @@ impl<M, W: Waiter> Chan<M, W> {
         waiter: W,
         effect: &mut impl FnMut(Effect<W>),
     ) {
-        self.aside().refused.insert(place, message);
+        self.pass_over(place, message);
         if waiter.claim() {
             effect(Effect { waiter, place, turn: Turn::Refused });
         }
@@ -164,25 +171,27 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Puts a value into the buffer whose send ends with that.
     #[inline]
     pub(super) fn append(&mut self, message: M) {
+        self.append_with(|| message);
+    }
+
+    /// The same with a value that is moved there once there is room.
+    #[inline]
+    pub(super) fn append_with(&mut self, message: impl FnOnce() -> M) {
         self.ended_sends += 1;
-        self.buffer.push_back(message);
+        self.buffer.reserve(1);
+        self.buffer.push_back(message());
     }
 
     pub(super) fn aside(&mut self) -> &mut Aside<M, W> {
-        self.quiet = false;
         self.aside.get_or_insert_with(Box::default)
     }
 
-    /// Every operation that found the channel not quiet ends here.
+    /// Every operation that may have emptied what is aside ends here.
     #[inline]
     pub(super) fn rest(&mut self) {
         if self.aside.as_deref().is_some_and(Aside::is_bare) {
             self.aside = None;
         }
-        self.quiet = self.receives.is_empty()
-            && self.sends.is_empty()
-            && self.aside.is_none()
-            && (W::TAKES || self.offers.is_empty());
         debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
         debug_assert!(self.is_full() || self.sends.is_empty());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());

@@ -40,15 +40,15 @@ pub enum Sent<M> {
 }
 
 /// The outcome of a send that does not wait.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Tried<M> {
+pub enum Tried {
     /// The value is in the buffer, or with a receive that waited.
     Done,
-    /// It would have to wait. Here is the value back.
-    Full(M),
-    /// The channel has ended. Here is the value back.
-    Refused(M),
+    /// It would have to wait.
+    Full,
+    /// The channel has ended.
+    Refused,
 }
 
 /// The outcome of a receive at once.

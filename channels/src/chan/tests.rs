@@ -347,17 +347,6 @@ fn a_value_restored_goes_to_whoever_waits() {
     assert_eq!((bench.happened(), bench.accept('r')), (vec![('r', Turn::Offered)], Some(1)));
 }
 
-#[test]
-fn the_short_way_is_open_again_when_the_last_offer_is_taken() {
-    let mut bench = Bench::new(1);
-    bench.park('r');
-    bench.send('s', 1).ignore();
-    assert!(!bench.chan.put(&mut Some(2)), "what is on offer counts");
-    bench.accept('r');
-    assert!(bench.chan.put(&mut Some(2)));
-    assert_eq!(bench.chan.pick(), Some(2));
-}
-
 impl<M> Sent<M> {
     fn ignore(self) {}
 }

@@ -40,10 +40,12 @@ impl ReceiveOperation {
         match self {
             Self::New => {
                 let mut core = shared.lock();
+                // Here and below nothing is done between taking a value and returning it: so it is
+                // moved once.
+                *self = Self::Done;
                 if let Location::Local(chan) = &mut core.location
                     && let Some(value) = chan.pick()
                 {
-                    *self = Self::Done;
                     return Poll::Ready(Ok(value));
                 }
                 self.start(shared, core, waker)
@@ -53,6 +55,28 @@ impl ReceiveOperation {
     }
 
     fn start<T: Message>(
+        &mut self,
+        shared: &Shared<T>,
+        core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
+        let mut told = shared.told();
+        let mut core = core;
+        if let Location::Local(chan) = &mut core.location {
+            if chan.is_bare() {
+                *self = Self::Parked(chan.wait_receive(|| Waiting::Task(waker.clone())));
+                waiting::note();
+                return Poll::Pending;
+            }
+            if let Some(value) = chan.take(&mut told.waiter) {
+                return Poll::Ready(Ok(value));
+            }
+        }
+        self.start_slow(shared, core, waker)
+    }
+
+    #[cold]
+    fn start_slow<T: Message>(
         &mut self,
         shared: &Shared<T>,
         mut core: Guard<'_, Core<T>>,
@@ -86,6 +110,9 @@ impl ReceiveOperation {
         wakes: &mut Wakes,
     ) -> Option<Outcome<T>> {
         let Location::Local(chan) = &mut core.location else { return None };
+        if chan.is_bare() {
+            return None;
+        }
         if let Some(value) = chan.pick() {
             *self = Self::Done;
             return Some(Ok(value));
@@ -103,7 +130,7 @@ impl ReceiveOperation {
     #[inline]
     pub(crate) fn park_in<T: Message>(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
-        *self = Self::Parked(chan.wait_receive(waiter));
+        *self = Self::Parked(chan.wait_receive(|| waiter));
     }
 
     /// Asks the home; as a case of a select, if that is not 0.
@@ -122,6 +149,21 @@ impl ReceiveOperation {
 
     #[inline]
     fn go_on<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        if let Self::Parked(place) = *self {
+            let mut core = shared.lock_woken();
+            *self = Self::Done;
+            if let Location::Local(chan) = &mut core.location
+                && let Some(value) = chan.fetch(place)
+            {
+                return Poll::Ready(Ok(value));
+            }
+            *self = Self::Parked(place);
+        }
+        self.go_on_slow(shared, waker)
+    }
+
+    #[cold]
+    fn go_on_slow<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         marked!(waker, format!("receive from {}", shared.describe(&shared.lock())));
         match mem::replace(self, Self::Done) {
             Self::Parked(place) => self.look(place, shared, waker),
@@ -130,7 +172,6 @@ impl ReceiveOperation {
         }
     }
 
-    #[inline]
     fn look<T: Message>(
         &mut self,
         place: Place,
@@ -138,11 +179,11 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
-        let mut core = shared.lock_woken();
+        let mut core = shared.lock();
         match &mut core.location {
             Location::Local(chan) => {
-                let taken = chan.accept(place, &mut wakes.note());
-                if let Some(value) = taken {
+                let accepted = chan.accept(place, &mut wakes.note());
+                if let Some(value) = accepted {
                     drop(core);
                     shared.wake(wakes);
                     return Poll::Ready(Ok(value));

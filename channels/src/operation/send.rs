@@ -79,6 +79,30 @@ impl<T: Message> SendOperation<T> {
     fn start(
         &mut self,
         shared: &Shared<T>,
+        core: Guard<'_, Core<T>>,
+        waker: &Waker,
+    ) -> Poll<Outcome<T>> {
+        let mut told = shared.told();
+        let mut core = core;
+        if let Location::Local(chan) = &mut core.location {
+            if chan.give(&mut self.value, &mut told.waiter) {
+                self.step = Step::Done;
+                return Poll::Ready(Ok(()));
+            }
+            if chan.is_merely_full() {
+                let waiter = || Waiting::Task(waker.clone());
+                self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
+                waiting::note();
+                return Poll::Pending;
+            }
+        }
+        self.start_slow(shared, core, waker)
+    }
+
+    #[cold]
+    fn start_slow(
+        &mut self,
+        shared: &Shared<T>,
         mut core: Guard<'_, Core<T>>,
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
@@ -113,19 +137,13 @@ impl<T: Message> SendOperation<T> {
             self.step = Step::Done;
             return Attempt::Sent;
         }
-        match chan.try_send(self.keep(), &mut wakes.note()) {
+        match chan.try_send(&mut self.value, &mut wakes.note()) {
             Tried::Done => {
                 self.step = Step::Done;
                 Attempt::Sent
             }
-            Tried::Full(value) => {
-                self.value = Some(value);
-                Attempt::Waits
-            }
-            Tried::Refused(value) => {
-                self.value = Some(value);
-                Attempt::Refused
-            }
+            Tried::Full => Attempt::Waits,
+            Tried::Refused => Attempt::Refused,
         }
     }
 
@@ -144,8 +162,7 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn park_in(&mut self, core: &mut Core<T>, waiter: Waiting) {
         let Location::Local(chan) = &mut core.location else { return };
-        let value = self.value.take().expect("a send that has not happened keeps its value");
-        self.step = Step::Parked(chan.wait_send(value, waiter));
+        self.step = Step::Parked(chan.wait_send(&mut self.value, || waiter));
     }
 
     /// Sends to the home.
@@ -204,6 +221,20 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn go_on(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        if let Step::Parked(place) = self.step {
+            let mut core = shared.lock_woken();
+            if let Location::Local(chan) = &mut core.location
+                && chan.has_sent(place)
+            {
+                self.step = Step::Done;
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.go_on_slow(shared, waker)
+    }
+
+    #[cold]
+    fn go_on_slow(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         marked!(waker, format!("send to {}", shared.describe(&shared.lock())));
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
@@ -215,7 +246,7 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn look(&mut self, place: Place, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        let mut core = shared.lock_woken();
+        let mut core = shared.lock();
         match &mut core.location {
             Location::Local(chan) => match chan.send_status(place) {
                 SendStatus::Sent => Poll::Ready(Ok(())),

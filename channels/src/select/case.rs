@@ -93,6 +93,13 @@ pub trait Operand {
 
     /// The case for one select.
     fn case(&mut self) -> Self::Case<'_>;
+
+    /// Tries to go by itself, before there is a case.
+    #[inline]
+    fn attempt(&mut self) -> Option<<Self::Case<'_> as Outcome>::Outcome> {
+        let mut case = self.case();
+        case.attempt().then(|| case.outcome())
+    }
 }
 
 impl<T: Message> Operand for Receiving<'_, T> {

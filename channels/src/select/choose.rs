@@ -229,56 +229,64 @@ fn describe(cases: &Cases<'_, '_>) -> String {
 fn locked(cases: &mut Cases<'_, '_>, claim: Option<&Arc<Claim>>) -> Option<usize> {
     let holders = lock_all(cases);
     let mut wakes = Wakes::default();
+    let order = random::order(cases.len());
     // A bug on purpose, for the checks: what became ready before the locks were had is not seen.
     let looked_at = if cfg!(planted = "window") && claim.is_some() { 0 } else { cases.len() };
-    let chosen = random::find(looked_at, |case| match holder(cases, &holders, case) {
+    let chosen = order[..looked_at].iter().copied().find(|at| match holder(cases, &holders, *at) {
         Held::Nothing => false,
         Held::Own(case) => case.attempt_in(None, &mut wakes),
         Held::By(holder, case) => case.attempt_in(holder.locked(), &mut wakes),
     });
     if let (None, Some(claim)) = (chosen, claim) {
         // In random order too: of two cases of one channel the first in its line will happen.
-        random::find(cases.len(), |at| {
+        for at in order {
             match holder(cases, &holders, at) {
                 Held::Nothing => {}
                 Held::Own(case) => case.park_in(None, claim, at),
                 Held::By(holder, case) => case.park_in(holder.locked(), claim, at),
             }
-            false
-        });
+        }
     }
     cases.iter_mut().for_each(|case| case.unlock());
     wakes.wake();
     chosen
 }
 
-/// For each case the case that holds the lock of its channel.
-type Holders = SmallVec<[Option<usize>; 16]>;
+/// For each case the case that holds the lock of its channel; none for one that is never ready.
+type Holders = SmallVec<[Option<u32>; 16]>;
 
 /// Locks every channel once. Nothing is held while waiting: what cannot be had is tried again.
 fn lock_all(cases: &mut Cases<'_, '_>) -> Holders {
-    let mut order: SmallVec<[(usize, usize); 16]> =
-        cases.iter().enumerate().filter_map(|(at, case)| Some((case.address()?, at))).collect();
-    order.sort_unstable();
-    let mut holders: Holders = SmallVec::from_elem(None, cases.len());
-    let mut last = None;
-    for (address, at) in &order {
-        let holder = match last {
-            Some((known, holder)) if known == *address => holder,
-            _ => *at,
-        };
-        last = Some((*address, holder));
-        holders[*at] = Some(holder);
-    }
-    let firsts = order.into_iter().map(|(_, at)| at).filter(|at| holders[*at] == Some(*at));
-    let firsts: SmallVec<[usize; 16]> = firsts.collect();
     let mut tries = 0;
-    while let Some(busy) = firsts.iter().position(|at| !cases[*at].try_lock()) {
-        firsts[..busy].iter().for_each(|at| cases[*at].unlock());
+    loop {
+        if let Some(holders) = try_lock_all(cases) {
+            return holders;
+        }
         tries += 1;
         pause(tries);
     }
-    holders
+}
+
+/// Locks every channel, or none. A lock that is taken may be ours, for another case.
+fn try_lock_all(cases: &mut Cases<'_, '_>) -> Option<Holders> {
+    let mut holders = Holders::with_capacity(cases.len());
+    for at in 0..cases.len() {
+        if cases[at].try_lock() {
+            holders.push(Some(at as u32));
+            continue;
+        }
+        let address = cases[at].address();
+        let earlier = (0..at).find(|earlier| cases[*earlier].address() == address);
+        match (address, earlier) {
+            (None, _) => holders.push(None),
+            (Some(_), Some(earlier)) => holders.push(holders[earlier]),
+            (Some(_), None) => {
+                cases[..at].iter_mut().for_each(|case| case.unlock());
+                return None;
+            }
+        }
+    }
+    Some(holders)
 }
 
 /// A case, and who holds its channel's lock.
@@ -289,7 +297,7 @@ enum Held<'x, 'c> {
 }
 
 fn holder<'x, 'c>(cases: &'x mut Cases<'_, 'c>, holders: &Holders, at: usize) -> Held<'x, 'c> {
-    match holders[at] {
+    match holders[at].map(|holder| holder as usize) {
         None => Held::Nothing,
         Some(holder) if holder == at => Held::Own(&mut *cases[at]),
         Some(holder) => {

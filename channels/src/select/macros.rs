@@ -160,18 +160,45 @@ macro_rules! __select {
         $crate::__select!(@arms chosen $default $($cases)*)
     }};
 
-    // Every operand in order, each alive until the choice is made.
-    (@operands $mode:ident $default:tt [$($case:ident)*]) => {
-        $crate::__select!(@choose $mode $default [$($case)*])
-    };
-    (@operands $mode:ident $default:tt [$($case:ident)*]
+    // Every operand in order, each alive until the choice is made. Then one of them is tried by
+    // itself: if it can go, that was all.
+    (@operands $mode:ident $default:tt [$($operand:ident)*]) => {{
+        let first = $crate::select::first(
+            <[()]>::len(&[$($crate::__select!(@unit $operand)),*]));
+        match $crate::__select!(@attempt first $($operand)*) {
+            $crate::select::Option::Some(chosen) => chosen,
+            $crate::select::Option::None => {
+                $crate::__select!(@cases $mode $default [] $($operand)*)
+            }
+        }
+    }};
+    (@operands $mode:ident $default:tt [$($operands:ident)*]
         { [$pattern:pat] [$operand:expr] [$arm:expr] } $($rest:tt)*) => {
         match $operand {
-            mut operand => match $crate::select::Operand::case(&mut operand) {
-                mut case => {
-                    $crate::__select!(@operands $mode $default [$($case)* case] $($rest)*)
-                }
-            },
+            mut operand => {
+                $crate::__select!(@operands $mode $default [$($operands)* operand] $($rest)*)
+            }
+        }
+    };
+
+    (@unit $operand:ident) => { () };
+
+    (@attempt $at:ident) => { $crate::select::Option::<()>::None };
+    (@attempt $at:ident $operand:ident $($rest:ident)*) => {
+        if $at == 0 {
+            $crate::select::Operand::attempt(&mut $operand).map($crate::select::Either::Left)
+        } else {
+            let at = $at - 1;
+            $crate::__select!(@attempt at $($rest)*).map($crate::select::Either::Right)
+        }
+    };
+
+    (@cases $mode:ident $default:tt [$($case:ident)*]) => {
+        $crate::__select!(@choose $mode $default [$($case)*])
+    };
+    (@cases $mode:ident $default:tt [$($case:ident)*] $operand:ident $($rest:ident)*) => {
+        match $crate::select::Operand::case(&mut $operand) {
+            mut case => $crate::__select!(@cases $mode $default [$($case)* case] $($rest)*)
         }
     };
 

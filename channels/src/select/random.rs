@@ -17,6 +17,12 @@ pub(super) fn order(count: usize) -> SmallVec<[usize; 16]> {
     order
 }
 
+/// The case that a select of so many tries first.
+#[inline]
+pub fn first(count: usize) -> usize {
+    if count > 1 { below(count) } else { 0 }
+}
+
 /// Heads or tails.
 pub(super) fn coin() -> bool {
     below(2) == 0

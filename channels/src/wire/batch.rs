@@ -10,7 +10,8 @@ use super::{Frame, MalformedFrame, PROTOCOL_VERSION};
 pub struct Envelope {
     /// Which incarnation of the session speaks.
     pub epoch: u64,
-    /// Number of the first frame in this batch; the first of a session is 1.
+    /// Number of the first frame in this batch; the first of a session is 1. 0 is a frame about the
+    /// link: `Hello`, `Welcome`, `Resume`, `Resumed`, `Fenced` or `Turned`.
     pub sequence: u64,
     /// Every frame up to this one has been received.
     pub acknowledged: u64,
@@ -18,24 +19,29 @@ pub struct Envelope {
 
 const ENVELOPE_BYTES: usize = 26;
 
+impl Envelope {
+    /// Of a batch that is about the link itself.
+    pub const LINK: Self = Self { epoch: 0, sequence: 0, acknowledged: 0 };
+}
+
 /// Writes frames into one batch.
 #[derive(Debug)]
 pub struct BatchWriter {
+    /// The envelope's place, then frames.
     bytes: Vec<u8>,
     frames: u64,
 }
 
-impl BatchWriter {
+impl Default for BatchWriter {
     /// An empty batch.
-    pub fn new(envelope: Envelope) -> Self {
+    fn default() -> Self {
         let mut bytes = Vec::with_capacity(256);
-        PROTOCOL_VERSION.put(&mut bytes);
-        envelope.epoch.put(&mut bytes);
-        envelope.sequence.put(&mut bytes);
-        envelope.acknowledged.put(&mut bytes);
+        bytes.resize(ENVELOPE_BYTES, 0);
         Self { bytes, frames: 0 }
     }
+}
 
+impl BatchWriter {
     /// Appends a frame.
     pub fn push(&mut self, frame: &Frame) {
         self.bytes.put_u8(frame.kind());
@@ -63,9 +69,22 @@ impl BatchWriter {
     }
 
     /// The bytes for one WebSocket message.
-    pub fn finish(self) -> Bytes {
+    pub fn finish(mut self, envelope: Envelope) -> Bytes {
+        let mut head = Vec::with_capacity(ENVELOPE_BYTES);
+        PROTOCOL_VERSION.put(&mut head);
+        envelope.epoch.put(&mut head);
+        envelope.sequence.put(&mut head);
+        envelope.acknowledged.put(&mut head);
+        self.bytes[..ENVELOPE_BYTES].copy_from_slice(&head);
         self.bytes.into()
     }
+}
+
+/// A batch of one frame that is about the link itself: not numbered, and never repeated.
+pub fn link_batch(frame: &Frame) -> Bytes {
+    let mut batch = BatchWriter::default();
+    batch.push(frame);
+    batch.finish(Envelope::LINK)
 }
 
 /// Reads a batch: the envelope and all of its frames, or why it is none.
@@ -125,12 +144,20 @@ mod tests {
         let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
         let options = SpawnOptions { retries: 1, timeout_ms };
         let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
-        let hello =
-            |role| Frame::Hello { version: 1, build: build.clone(), role, secret: secret.clone() };
+        let hello = |role| Frame::Hello {
+            version: 1,
+            build: build.clone(),
+            role,
+            secret: secret.clone(),
+            nonce: 9,
+        };
         vec![
             hello(worker),
             hello(client),
-            Frame::Welcome { session: SessionId(1), lease_ms: 2 },
+            Frame::Welcome { session: SessionId(1), epoch: 3, lease_ms: 2, secret: secret.clone() },
+            Frame::Resume { session: SessionId(1), epoch: 3, last: 4, secret: secret.clone() },
+            Frame::Resumed { last: 5, secret: secret.clone() },
+            Frame::Fenced { reason: "silence".to_owned() },
             Frame::Turned { reason: "no".to_owned() },
             Frame::Heartbeat {},
             Frame::Export { channel, capacity: 1, senders: 2, receivers: 3 },
@@ -154,10 +181,10 @@ mod tests {
     }
 
     fn batch(frames: &[Frame]) -> Bytes {
-        let mut writer = BatchWriter::new(Envelope { epoch: 1, sequence: 2, acknowledged: 3 });
+        let mut writer = BatchWriter::default();
         frames.iter().for_each(|frame| writer.push(frame));
         assert_eq!(writer.frames(), frames.len() as u64);
-        writer.finish()
+        writer.finish(Envelope { epoch: 1, sequence: 2, acknowledged: 3 })
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! How far a node is behind with reading.
+//! How far a node is behind with reading: what it was sent, or would be if its link were whole, and
+//! has not acknowledged.
 //!
 //! The bulk of what waits for a node are offers, and it has asked for each of them. So a large
 //! backlog is no fault as long as the node reads: time without progress is.
@@ -17,8 +18,7 @@ pub(super) struct Backlog {
     bytes_max: u64,
     /// How long nothing may be taken when there is more.
     timeout: Duration,
-    given: u64,
-    /// What had been taken when somebody last looked, and since when.
+    /// The last frame that had been taken when somebody last looked, and since when.
     taken: u64,
     since: Duration,
 }
@@ -27,17 +27,12 @@ impl Backlog {
     /// Nothing waits. A frozen node has its lease, if that is longer.
     pub(super) fn new(now: Duration, bytes_max: usize, lease: Duration) -> Self {
         let (bytes_max, timeout) = (bytes_max as u64, STALLED_TIMEOUT.max(lease));
-        Self { bytes_max, timeout, given: 0, taken: 0, since: now }
+        Self { bytes_max, timeout, taken: 0, since: now }
     }
 
-    /// So many more bytes wait.
-    pub(super) fn give(&mut self, bytes: usize) {
-        self.given += bytes as u64;
-    }
-
-    /// Looks how the node gets on, which has taken so many bytes of all. Says what is wrong.
-    pub(super) fn look(&mut self, now: Duration, taken: u64) -> Option<String> {
-        let waiting = self.given.saturating_sub(taken);
+    /// Looks how the node gets on, for which so many bytes wait, and which has taken every frame up
+    /// to this one. Says what is wrong.
+    pub(super) fn look(&mut self, now: Duration, waiting: u64, taken: u64) -> Option<String> {
         if waiting > self.bytes_max.saturating_mul(EXCESS_MAX) {
             return Some(format!("{waiting} bytes wait, and it reads too slowly"));
         }
@@ -46,7 +41,7 @@ impl Backlog {
         }
         let stalled = now.saturating_sub(self.since);
         let seconds = stalled.as_secs_f64();
-        let text = || format!("{waiting} bytes wait, and it has read nothing for {seconds:.0} s");
+        let text = || format!("{waiting} bytes wait, and it has taken nothing for {seconds:.0} s");
         (stalled > self.timeout).then(text)
     }
 }
@@ -56,10 +51,12 @@ mod tests {
     use super::*;
 
     /// Looks once a second at what was taken until then; says at which look something was wrong.
-    fn wrong_after(given: usize, taken: impl Fn(u64) -> u64) -> Option<u64> {
+    fn wrong_after(given: u64, taken: impl Fn(u64) -> u64) -> Option<u64> {
         let mut backlog = Backlog::new(Duration::ZERO, 1000, Duration::from_secs(1));
-        backlog.give(given);
-        (0..60).find(|second| backlog.look(Duration::from_secs(*second), taken(*second)).is_some())
+        (0..60).find(|second| {
+            let (now, taken) = (Duration::from_secs(*second), taken(*second));
+            backlog.look(now, given.saturating_sub(taken), taken).is_some()
+        })
     }
 
     #[test]
@@ -76,9 +73,8 @@ mod tests {
     fn a_frozen_node_has_its_lease() {
         let [begun, frozen, over] = [100, 130, 131].map(Duration::from_secs);
         let mut backlog = Backlog::new(begun, 1000, Duration::from_secs(30));
-        backlog.give(10_000);
-        assert_eq!(backlog.look(frozen, 0), None);
-        let wrong = backlog.look(over, 0);
+        assert_eq!(backlog.look(frozen, 10_000, 0), None);
+        let wrong = backlog.look(over, 10_000, 0);
         assert!(wrong.is_some_and(|text| text.contains("nothing for 31 s")));
     }
 }

@@ -5,6 +5,7 @@ mod handles;
 mod limits;
 mod nonsense;
 mod peers;
+mod sessions;
 mod tasks;
 
 use std::time::Duration;
@@ -66,7 +67,7 @@ impl Bench {
     }
 
     fn die(&mut self, session: SessionId) {
-        self.event(Event::Disconnected { session, cause: "killed".to_owned() });
+        self.event(Event::Lost { session, cause: "killed".to_owned() });
     }
 
     fn take(&mut self) -> Vec<Command> {
@@ -155,7 +156,7 @@ fn with_worker(capacity: u32, retries: u32) -> (Bench, SessionId, ChannelId, Tas
     let (task, _) = bench.spawn(retries, passages(channel));
     assert_eq!(bench.take(), [Command::Launch { launch: 1 }]);
     let worker = bench.worker(1);
-    assert!(matches!(bench.sent(worker)[..], [Frame::Welcome { .. }, Frame::Run { .. }]));
+    assert!(matches!(bench.sent(worker)[..], [Frame::Run { .. }]));
     (bench, worker, channel, task)
 }
 
@@ -241,7 +242,7 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     assert!(!commands.iter().any(|command| matches!(command, Command::Send { .. })));
     let second = bench.worker(2);
     let frames = bench.sent(second);
-    assert!(matches!(frames[1], Frame::Run { attempt: 2, .. }), "{frames:?}");
+    assert!(matches!(frames[0], Frame::Run { attempt: 2, .. }), "{frames:?}");
     // A late word of the first attempt changes nothing.
     let late = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 };
     bench.frame(second, late);

@@ -59,14 +59,17 @@ impl Bench {
 
     /// A send that finds room or a receive.
     pub(super) fn send(&mut self, value: u32) {
-        assert_eq!(self.act(|chan, mut effect| chan.try_send(value, &mut effect)), Tried::Done);
+        let mut value = Some(value);
+        let tried = self.act(|chan, mut effect| chan.try_send(&mut value, &mut effect));
+        assert_eq!((tried, value), (Tried::Done, None));
     }
 
     /// A send that has to wait.
     pub(super) fn wait_send(&mut self, value: u32, waiter: Here) -> Place {
-        let tried = self.act(|chan, mut effect| chan.try_send(value, &mut effect));
-        assert_eq!(tried, Tried::Full(value));
-        self.chan.wait_send(value, waiter)
+        let mut kept = Some(value);
+        let tried = self.act(|chan, mut effect| chan.try_send(&mut kept, &mut effect));
+        assert_eq!((tried, kept), (Tried::Full, Some(value)));
+        self.chan.wait_send(&mut Some(value), || waiter)
     }
 
     fn receive(&mut self) -> Received<u32> {
@@ -76,7 +79,7 @@ impl Bench {
     /// A receive that has to wait.
     pub(super) fn wait_receive(&mut self, waiter: Here) -> Place {
         assert_eq!(self.receive(), Received::Empty);
-        self.chan.wait_receive(waiter)
+        self.chan.wait_receive(|| waiter)
     }
 
     fn accept(&mut self, receive: Place) -> Option<u32> {
@@ -231,7 +234,7 @@ fn a_select_that_sends_and_receives_does_not_meet_itself() {
     let mut bench = Bench::new(0);
     let [send, receive] = cases(['x', 'y']);
     bench.wait_send(1, send);
-    let place = bench.chan.wait_receive(receive);
+    let place = bench.chan.wait_receive(|| receive);
     bench.send(2);
     assert_eq!(bench.happened(), [('y', Turn::Offered)], "another sends to it");
     assert_eq!(bench.accept(place), Some(2));
@@ -249,7 +252,9 @@ fn a_close_refuses_sends_but_says_nothing_to_cases_passed_over() {
     assert_eq!(bench.happened(), [('s', Turn::Refused)]);
     let refused = places.map(|place| bench.chan.take_refused(place));
     assert_eq!(refused, [Some(2), Some(3)], "both values come back");
-    assert_eq!(bench.act(|chan, mut effect| chan.try_send(4, &mut effect)), Tried::Refused(4));
+    let mut four = Some(4);
+    let tried = bench.act(|chan, mut effect| chan.try_send(&mut four, &mut effect));
+    assert_eq!((tried, four), (Tried::Refused, Some(4)));
     assert_eq!(bench.receive(), Received::Message(1));
     assert_eq!(bench.receive(), Received::Ended(End::Closed));
 }
@@ -316,34 +321,69 @@ fn whoever_watches_hears_of_the_end_once() {
     assert_eq!(bench.happened(), [('w', Turn::Ended)]);
 }
 
-/// What a quiet channel does is the same as what it does when somebody waits, but shorter: so it is
-/// quiet again as soon as nobody does.
+/// What is rarely there is gone as soon as it is empty: the short ways are open again.
 #[test]
-fn a_channel_is_quiet_when_nobody_waits() {
+fn nothing_stays_aside_that_is_empty() {
     let mut bench = Bench::new(1);
-    assert!(bench.chan.quiet);
     let place = bench.wait_receive(task('r'));
-    assert!(!bench.chan.quiet);
     bench.send(1);
-    assert!(bench.chan.quiet, "a value that was taken disturbs nobody");
+    assert!(bench.chan.aside.is_none(), "a value that was taken is not aside");
     bench.decline(place);
-    assert!(!bench.chan.quiet);
+    assert!(bench.chan.aside.is_some(), "it has returned");
+    assert!(!bench.chan.put(&mut Some(2)) && bench.chan.pick().is_none());
     assert_eq!(bench.receive(), Received::Message(1));
-    assert!(bench.chan.quiet && bench.chan.aside.is_none());
-    bench.send(2);
-    let place = bench.wait_send(3, task('s'));
-    assert!(!bench.chan.quiet);
-    assert_eq!(bench.act(|chan, mut effect| chan.cancel_send(place, &mut effect)), Some(3));
-    assert!(bench.chan.quiet);
+    assert!(bench.chan.aside.is_none());
     let [one, other] = cases(['x', 'y']);
+    bench.send(2);
     let places = [bench.wait_send(4, one), bench.wait_send(5, other)];
     assert_eq!(bench.drain(), [2, 4]);
-    assert!(!bench.chan.quiet, "the value of the other case is to be fetched");
+    assert!(bench.chan.aside.is_some(), "the value of the other case is to be fetched");
     assert_eq!(places.map(|place| bench.chan.take_refused(place)), [None, Some(5)]);
-    assert!(bench.chan.quiet);
+    assert!(bench.chan.aside.is_none());
 }
 
-/// The short way is there for a quiet channel, and for no other.
+/// The short ways do what the long ones do, and leave the rest to them.
+#[test]
+fn short_ways_give_and_take_and_fetch() {
+    let mut bench = Bench::new(1);
+    let mut told = None;
+    assert!(!bench.chan.give(&mut Some(1), &mut told), "nobody waits");
+    let place = bench.wait_receive(task('r'));
+    assert!(bench.chan.give(&mut Some(1), &mut told));
+    assert_eq!(told.take().map(|task| task.who), Some('r'));
+    assert_eq!((bench.chan.fetch(place), bench.chan.fetch(place)), (Some(1), None));
+
+    bench.send(2);
+    bench.wait_send(3, task('s'));
+    assert_eq!((bench.chan.take(&mut told), bench.chan.len()), (Some(2), 1));
+    assert_eq!(told.take().map(|task| task.who), Some('s'));
+    assert_eq!(bench.chan.take(&mut told), Some(3));
+    assert_eq!((told.is_none(), bench.chan.take(&mut told)), (true, None));
+
+    bench.send(4);
+    let [one, other] = cases(['x', 'y']);
+    let places = [bench.wait_send(5, one), bench.wait_send(6, other)];
+    assert_eq!((bench.chan.take(&mut told), bench.chan.take(&mut None)), (Some(4), None));
+    assert_eq!(bench.drain(), [5]);
+    assert_eq!(places.map(|place| bench.chan.take_refused(place)), [None, Some(6)]);
+
+    let place = bench.wait_receive(task('r'));
+    bench.finish();
+    assert!(!bench.chan.give(&mut Some(7), &mut None), "it has ended");
+    assert_eq!((bench.chan.take(&mut None), bench.chan.fetch(place)), (None, None));
+}
+
+#[test]
+fn a_rendezvous_is_taken_from_the_send_that_waits() {
+    let mut bench = Bench::new(0);
+    let mut told = None;
+    let places = [8, 9].map(|value| bench.wait_send(value, task('s')));
+    assert_eq!(bench.chan.take(&mut told), Some(8));
+    assert_eq!(told.map(|task| task.who), Some('s'));
+    assert_eq!(bench.chan.send_status(places[0]), SendStatus::Sent);
+    assert_eq!(bench.chan.send_status(places[1]), SendStatus::Waiting);
+}
+
 #[test]
 fn the_short_way_is_taken_only_while_nobody_waits() {
     let mut bench = Bench::new(1);

@@ -1,0 +1,238 @@
+//! The tasks around a socket: one accepts, and for each connection one reads and one writes.
+//!
+//! A connection is *opening* (handshake, then the first frame, both within a time limit) -> a
+//! *link* of a session -> gone: when it breaks, when a newer link of its session replaces it, or
+//! some time after its session has ended. Then the server is told, and the session, if it is still
+//! there, is adrift.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use channels::id::SessionId;
+use channels::wire::{Envelope, Frame, link_batch, read_batch};
+use futures::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
+
+use super::{Input, websocket_config};
+
+/// Time for the WebSocket handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time from the handshake to the first frame.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections at once, those that have not said hello included.
+const CONNECTIONS_MAX: usize = 16_384;
+/// Time to take what still waits when the session has ended.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection's first frame, and how to answer it.
+pub(super) struct Opening {
+    pub(super) frame: Frame,
+    pub(super) out: Outgoing,
+    /// Where to say whose link it is; none if it was turned away.
+    pub(super) name: oneshot::Sender<Option<Name>>,
+}
+
+/// A link, and the session that it is of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Name {
+    pub(super) session: SessionId,
+    /// Counts the connections of this server; a later link has a higher number.
+    pub(super) link: u64,
+}
+
+/// Where a connection's batches go. When it is dropped the connection ends after its last words.
+pub(super) struct Outgoing {
+    batches: mpsc::UnboundedSender<Bytes>,
+    ended: oneshot::Sender<()>,
+}
+
+/// The other end of [`Outgoing`].
+pub(super) struct Waiting {
+    pub(super) batches: mpsc::UnboundedReceiver<Bytes>,
+    /// Sent when the link was replaced, dropped when it may have its last words.
+    pub(super) ended: oneshot::Receiver<()>,
+}
+
+impl Outgoing {
+    pub(super) fn new() -> (Self, Waiting) {
+        let (batches, waiting) = mpsc::unbounded_channel();
+        let (ended, session_ended) = oneshot::channel();
+        (Self { batches, ended }, Waiting { batches: waiting, ended: session_ended })
+    }
+
+    pub(super) fn send(&self, batch: Bytes) {
+        // A connection that is gone says so itself.
+        self.batches.send(batch).ok();
+    }
+
+    /// Ends the connection without last words.
+    pub(super) fn cut(self) {
+        self.ended.send(()).ok();
+    }
+}
+
+/// How a link ended.
+pub(super) enum Leaving {
+    /// The socket did not hold; the session may go on with another.
+    Broke(String),
+    /// What came is no frame: whoever writes it writes it again.
+    Garbled(String),
+}
+
+pub(super) async fn accept(listener: TcpListener, inbox: mpsc::Sender<Input>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = room.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let inbox = inbox.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = connection(stream, inbox).await {
+                        tracing::debug!("a connection came to nothing: {error}");
+                    }
+                    drop(permit);
+                });
+            }
+            // Out of file descriptors, say: those in use will be freed.
+            Err(error) => {
+                tracing::warn!("no connection can be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Why a connection ended before it was a link.
+#[derive(Debug, thiserror::Error)]
+enum Unconnected {
+    #[error("it took too long")]
+    Late(#[from] tokio::time::error::Elapsed),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    WebSocket(#[from] Box<tokio_tungstenite::tungstenite::Error>),
+    #[error("{0}")]
+    Malformed(#[from] channels::wire::MalformedFrame),
+    #[error("it said nothing")]
+    Silent,
+    #[error("the coordinator has ended")]
+    Over,
+}
+
+/// A connection's whole life.
+async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(), Unconnected> {
+    stream.set_nodelay(true)?;
+    let accepting = accept_async_with_config(stream, Some(websocket_config()));
+    let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
+    let frame = match timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await? {
+        Err(Unconnected::Malformed(error)) => {
+            // Of another version, perhaps: it will not understand this, but see which one it is.
+            let turned = link_batch(&Frame::Turned { reason: error.to_string() });
+            timeout(HELLO_TIMEOUT, socket.send(Message::Binary(turned)))
+                .await?
+                .map_err(Box::new)?;
+            timeout(HELLO_TIMEOUT, socket.close(None)).await?.map_err(Box::new)?;
+            return Err(error.into());
+        }
+        frame => frame?,
+    };
+    let (out, Waiting { batches, ended }) = Outgoing::new();
+    let (name, named) = oneshot::channel();
+    let opening = Box::new(Opening { frame, out, name });
+    inbox.send(Input::Opening(opening)).await.map_err(|_| Unconnected::Over)?;
+    let name = named.await.map_err(|_| Unconnected::Over)?;
+
+    let (sink, source) = socket.split();
+    // Whichever ends first ends the other: a link is whole or gone.
+    let leaving = tokio::select! {
+        leaving = read(name, source, &inbox) => leaving,
+        cause = write(sink, batches) => Leaving::Broke(cause),
+        cause = outlast(ended) => Leaving::Broke(cause),
+    };
+    let Some(name) = name else { return Ok(()) };
+    inbox.send(Input::Left { name, leaving }).await.map_err(|_| Unconnected::Over)
+}
+
+/// Waits until the link was replaced; or until the session has ended and its last words have had
+/// their time: whoever does not read must not hold for ever what waits for it.
+async fn outlast(session_ended: oneshot::Receiver<()>) -> String {
+    match session_ended.await {
+        Ok(()) => "its session has a newer link".to_owned(),
+        Err(_) => {
+            tokio::time::sleep(LAST_WORDS_TIMEOUT).await;
+            "it did not read its last words".to_owned()
+        }
+    }
+}
+
+type Socket = WebSocketStream<TcpStream>;
+
+async fn first_frame(socket: &mut Socket) -> Result<Frame, Unconnected> {
+    let message = socket.next().await.ok_or(Unconnected::Silent)?.map_err(Box::new)?;
+    let (envelope, frames) = read_batch(message.into_data())?;
+    let alone = envelope == Envelope::LINK && frames.len() == 1;
+    frames.into_iter().next().filter(|_| alone).ok_or(Unconnected::Silent)
+}
+
+/// Reads until the link ends; says how. Nothing more is heard of who was turned away.
+async fn read(
+    name: Option<Name>,
+    mut source: futures::stream::SplitStream<Socket>,
+    inbox: &mpsc::Sender<Input>,
+) -> Leaving {
+    loop {
+        let message = source.next().await;
+        let Some(name) = name else {
+            match message {
+                Some(Ok(_)) => continue,
+                _ => return Leaving::Broke("it was turned away".to_owned()),
+            }
+        };
+        let bytes = match message {
+            Some(Ok(Message::Binary(bytes))) => bytes,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Close(_))) | None => {
+                return Leaving::Broke("the connection was closed".to_owned());
+            }
+            Some(Ok(_)) => {
+                let cause = "a text message came where frames were expected";
+                return Leaving::Garbled(cause.to_owned());
+            }
+            Some(Err(error)) => return Leaving::Broke(format!("the connection broke: {error}")),
+        };
+        let size = bytes.len();
+        let (envelope, frames) = match read_batch(bytes) {
+            Ok(batch) => batch,
+            Err(error) => return Leaving::Garbled(error.to_string()),
+        };
+        if inbox.send(Input::Batch { name, envelope, frames, size }).await.is_err() {
+            return Leaving::Broke("the coordinator has ended".to_owned());
+        }
+    }
+}
+
+/// Writes until the link or the session ends; says how.
+async fn write(
+    mut sink: futures::stream::SplitSink<Socket, Message>,
+    mut waiting: mpsc::UnboundedReceiver<Bytes>,
+) -> String {
+    let mut batches = Vec::new();
+    while waiting.recv_many(&mut batches, 64).await > 0 {
+        for bytes in batches.drain(..) {
+            if let Err(error) = sink.feed(Message::Binary(bytes)).await {
+                return format!("the connection broke: {error}");
+            }
+        }
+        if let Err(error) = sink.flush().await {
+            return format!("the connection broke: {error}");
+        }
+    }
+    sink.close().await.ok();
+    "the session ended".to_owned()
+}
