@@ -50,8 +50,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
 ///
 /// Capacity 0 is a rendezvous: a send ends when a receiver has taken the value. Capacity n is a
 /// buffer of exactly n, wherever the handles go. The channel lives in this process, and nothing is
-/// serialised, until a handle leaves in a message or in the arguments of a task. (A runtime may make
-/// channels relayed from the start, to try a program: see its `FARSPAWN_PLACE`.)
+/// serialised, until a handle leaves in a message or in the arguments of a task. (A runtime may
+/// make channels relayed from the start, to try a program: see its `FARSPAWN_PLACE`.)
 ///
 /// # Panics
 ///

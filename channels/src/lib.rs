@@ -108,7 +108,8 @@
 //!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
-//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the start.
+//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the
+//!   start.
 //! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.

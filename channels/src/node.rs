@@ -183,8 +183,8 @@ impl Node {
         }
     }
 
-    /// Which of several operations could go now; none if that was so at one moment. When the link is
-    /// lost every one can, and yields that.
+    /// Which of several operations could go now; none if that was so at one moment. When the link
+    /// is lost every one can, and yields that.
     pub(crate) async fn survey(&self, cases: Vec<Passage>) -> Option<usize> {
         let ask = |operation| Frame::Survey { operation, cases: cases.clone() };
         match self.ask(ask).await {

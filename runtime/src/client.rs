@@ -8,7 +8,7 @@ use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
-use crate::deadlock::{self, OwnThread, Watch, Watched};
+use crate::connection::{Bell, ConnectError, Connection, Speaker};
+use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::lease::Lease;
 use crate::metrics::machine_memory;
@@ -213,7 +213,7 @@ impl Runtime {
     fn watch(&self) {
         let Some(executor) = &self.executor else { return };
         let watch = Watch::new(self.node.clone(), executor.handle().clone(), String::new());
-        self.main.watch.set(watch).ok();
+        self.main.watch(watch);
     }
 
     fn here(&self) -> Here {
@@ -461,38 +461,6 @@ impl Builder {
                 Box::new(Local::new(program))
             }
         })
-    }
-}
-
-/// The process of `main`. It gets no frames but the answers to its own operations, and what
-/// concerns deadlocks.
-#[derive(Default)]
-struct Main {
-    /// Until it is there, nobody would end this process.
-    watch: OnceLock<Watch>,
-}
-
-impl Owner for Main {
-    fn on_frame(&self, frame: Frame) {
-        match (frame, self.watch.get()) {
-            (Frame::Probe { round }, Some(watch)) => watch.on_probe(round),
-            (Frame::Deadlock { report }, Some(_)) => deadlock::end(&report),
-            (other, _) => tracing::warn!("a frame that is not for clients came: {other}"),
-        }
-    }
-
-    fn on_tick(&self) {
-        if let Some(watch) = self.watch.get() {
-            watch.on_client_tick();
-        }
-    }
-
-    fn on_over(&self, _: &str) {}
-}
-
-impl fmt::Debug for Main {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("Main")
     }
 }
 

@@ -23,10 +23,11 @@
 //! (ten seconds). There is none either where workers are threads (`in_memory`), nor where a larger
 //! program made its own [`Runtime`](crate::Runtime). What is reported is true.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use channels::census::{self, Asleep, Counted, Role, Who, Witness};
@@ -34,6 +35,8 @@ use channels::node::Node;
 use channels::wire::Frame;
 use procfs::process::Process;
 use tokio::runtime::Handle;
+
+use crate::connection::Owner;
 
 /// Exit status of a program that is told of a deadlock; Go's.
 const EXIT_DEADLOCK: i32 = 2;
@@ -233,8 +236,47 @@ impl State {
     }
 }
 
+/// The process of `main`. It gets no frames but the answers to its own operations, and what
+/// concerns deadlocks.
+#[derive(Default)]
+pub(crate) struct Main {
+    /// Until it is there, nobody would end this process.
+    watch: OnceLock<Watch>,
+}
+
+impl Main {
+    /// From now on a deadlock ends the process.
+    pub(crate) fn watch(&self, watch: Watch) {
+        self.watch.set(watch).ok();
+    }
+}
+
+impl Owner for Main {
+    fn on_frame(&self, frame: Frame) {
+        match (frame, self.watch.get()) {
+            (Frame::Probe { round }, Some(watch)) => watch.on_probe(round),
+            (Frame::Deadlock { report }, Some(_)) => end(&report),
+            (other, _) => tracing::warn!("a frame that is not for clients came: {other}"),
+        }
+    }
+
+    fn on_tick(&self) {
+        if let Some(watch) = self.watch.get() {
+            watch.on_client_tick();
+        }
+    }
+
+    fn on_over(&self, _: &str) {}
+}
+
+impl fmt::Debug for Main {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Main")
+    }
+}
+
 /// Says what the coordinator found, and ends the program.
-pub(crate) fn end(report: &str) -> ! {
+fn end(report: &str) -> ! {
     eprintln!("fatal error: all tasks are asleep - deadlock!\n\n{report}");
     std::process::exit(EXIT_DEADLOCK)
 }

@@ -52,8 +52,8 @@ use crate::task::{Call, Kind, panic_text};
 pub enum Trial {
     /// Tasks run in the client, and nothing is serialised.
     Local,
-    /// Every channel is relayed from the start, also between tasks of one worker. Tasks go where the
-    /// scheduler sends them.
+    /// Every channel is relayed from the start, also between tasks of one worker. Tasks go where
+    /// the scheduler sends them.
     Remote,
     /// Every channel is relayed from the start or not, and every task that the client spawns runs
     /// there or goes to a worker, as chance will have it. What is drawn follows from this seed and

@@ -25,8 +25,8 @@ pub(crate) fn live() -> Live {
     LIVE.get()
 }
 
-/// Whether the count means something. Elsewhere the threads of the connection free what this one has
-/// allocated, and the other way round.
+/// Whether the count means something. Elsewhere the threads of the connection free what this one
+/// has allocated, and the other way round.
 pub(crate) fn is_exact() -> bool {
     Placement::of_environment() == Placement::Local
 }

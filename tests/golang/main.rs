@@ -5,8 +5,8 @@
 //! not know where their tasks run. Where the rules differ on purpose (an error instead of a panic,
 //! and the last handle closes its channel) the program says what it does instead.
 //!
-//! They run three times: here, with all channels relayed, and with goroutines and channels placed by
-//! chance (`placements`; `FARSPAWN_GOLANG=random:SEED` runs one placement again). What does not
+//! They run three times: here, with all channels relayed, and with goroutines and channels placed
+//! by chance (`placements`; `FARSPAWN_GOLANG=random:SEED` runs one placement again). What does not
 //! travel stays where it is made: wait groups, contexts, timers, and goroutines that are plain
 //! futures because they hold such. A few programs measure the memory or the processor time of one
 //! thread, which means something only here; elsewhere they run all the same.

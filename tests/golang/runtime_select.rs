@@ -210,8 +210,8 @@ async fn share_of_ones(chooser: impl FnOnce(Sender<u8>, Receiver<()>) -> Call<()
     f64::from(ones) / trials() as f64
 }
 
-/// Whether one of two channels may be near and the other far. A case that is near never waits for the
-/// network (contract D7): one that is always ready always wins.
+/// Whether one of two channels may be near and the other far. A case that is near never waits for
+/// the network (contract D7): one that is always ready always wins.
 fn may_be_mixed() -> bool {
     matches!(Placement::of_environment(), Placement::Random(_))
 }

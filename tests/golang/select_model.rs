@@ -435,8 +435,8 @@ fn a_select_that_is_dropped_has_done_nothing() {
     program(async {
         let ((a_in, a), (b_in, b)) = (channel(0), channel(0));
         for given in [false, true] {
-            // Elsewhere what is given to a select that does not look is not taken yet (contract D2),
-            // and whoever tries to send it waits to hear of that.
+            // Elsewhere what is given to a select that does not look is not taken yet (contract
+            // D2), and whoever tries to send it waits to hear of that.
             if given && Placement::of_environment() != Placement::Local {
                 continue;
             }

@@ -2,8 +2,8 @@
 //! [`Chan::receive`] and [`Chan::accept`]. Each does its whole operation or nothing, and then the
 //! long way is to be gone.
 //!
-//! A value is moved once, from where it is to where it goes: nothing that might touch either is done
-//! in between, for the compiler would keep a copy.
+//! A value is moved once, from where it is to where it goes: nothing that might touch either is
+//! done in between, for the compiler would keep a copy.
 
 use super::{Chan, Offer, Source, Waiter, owned};
 use crate::line::Place;
