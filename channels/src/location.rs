@@ -441,6 +441,6 @@ mod tests {
     #[test]
     fn a_channel_of_numbers_is_small() {
         let counters = 2 * size_of::<usize>();
-        assert!(counters + size_of::<Shared<u64>>() <= 232, "{}", size_of::<Shared<u64>>());
+        assert!(counters + size_of::<Shared<u64>>() <= 240, "{}", size_of::<Shared<u64>>());
     }
 }

@@ -52,10 +52,16 @@ pub fn take() -> bool {
     flags & NOTED != 0
 }
 
+/// Whether operations on this thread leave marks.
+#[inline]
+pub(crate) fn is_marking() -> bool {
+    FLAGS.get() & MARKING != 0
+}
+
 /// The waker to wait with in place of `waker`, if marks are left: it says where it waits.
 #[inline]
 pub(crate) fn waker_at(waker: &Waker, place: impl FnOnce() -> String) -> Option<Waker> {
-    if FLAGS.get() & MARKING == 0 { None } else { mark(waker, place) }
+    if is_marking() { mark(waker, place) } else { None }
 }
 
 #[cold]

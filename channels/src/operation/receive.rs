@@ -63,7 +63,7 @@ impl ReceiveOperation {
         let mut told = shared.told();
         let mut core = core;
         if let Location::Local(chan) = &mut core.location {
-            if chan.is_bare() {
+            if chan.is_bare() && !waiting::is_marking() {
                 *self = Self::Parked(chan.wait_receive(|| Waiting::Task(waker.clone())));
                 waiting::note();
                 return Poll::Pending;

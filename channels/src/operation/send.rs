@@ -89,7 +89,7 @@ impl<T: Message> SendOperation<T> {
                 self.step = Step::Done;
                 return Poll::Ready(Ok(()));
             }
-            if chan.is_merely_full() {
+            if chan.is_merely_full() && !waiting::is_marking() {
                 let waiter = || Waiting::Task(waker.clone());
                 self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
                 waiting::note();
