@@ -1,14 +1,18 @@
 //! Waiting on a thread: how code that is not async uses a channel.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use crate::census::{Counted, Sleeper, Who};
+
 thread_local! {
     static OBSERVER: RefCell<Option<Observer>> = const { RefCell::new(None) };
+    /// This thread, once it has waited.
+    static AGENT: OnceCell<Arc<Counted>> = const { OnceCell::new() };
 }
 
 struct Observer(Box<dyn Fn(Wait)>);
@@ -30,15 +34,24 @@ pub enum Wait {
 pub fn wait_for<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+    let mut poll = |waker: &Waker| future.as_mut().poll(&mut Context::from_waker(waker));
+    if let Poll::Ready(output) = poll(&waker) {
         return output;
     }
+    // Without one, if this thread is about to end: then it is not asked whether it sleeps.
+    let agent = AGENT
+        .try_with(|agent| agent.get_or_init(|| Arc::new(Counted::new(Who::Thread))).clone())
+        .ok();
+    let _sleeper = agent.as_deref().map(|agent| Sleeper::new(agent, &waker));
     observe(Wait::Parked);
     loop {
         thread::park();
         observe(Wait::Resumed);
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        let polled = match &agent {
+            Some(agent) => agent.poll(&waker, &mut poll),
+            None => poll(&waker),
+        };
+        if let Poll::Ready(output) = polled {
             return output;
         }
         observe(Wait::Parked);

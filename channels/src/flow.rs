@@ -171,6 +171,11 @@ impl Flow {
 }
 
 impl Lent {
+    /// Whether there is something to take.
+    pub(crate) fn has_stock(&self) -> bool {
+        !self.stock.is_empty()
+    }
+
     /// Takes the oldest out of the stock.
     pub(crate) fn take(&mut self) -> Option<Stocked> {
         let stocked = self.stock.pop_front()?;

@@ -50,7 +50,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
 ///
 /// Capacity 0 is a rendezvous: a send ends when a receiver has taken the value. Capacity n is a
 /// buffer of exactly n, wherever the handles go. The channel lives in this process, and nothing is
-/// serialised, until a handle leaves in a message or in the arguments of a task.
+/// serialised, until a handle leaves in a message or in the arguments of a task. (A runtime may
+/// make channels relayed from the start, to try a program: see its `FARSPAWN_PLACE`.)
 ///
 /// # Panics
 ///
@@ -68,10 +69,30 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
 /// # })
 /// ```
 #[track_caller]
-pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(capacity <= CAPACITY_MAX, "channel capacity {capacity}: at most {CAPACITY_MAX}");
+pub fn channel<T: Message>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    match crate::trial::node() {
+        None => channel_here(capacity),
+        Some(node) => {
+            check(capacity);
+            let shared = Shared::relayed(&node, capacity);
+            (Sender::of(shared.clone()), Receiver::of(shared))
+        }
+    }
+}
+
+/// A channel whose home is this process until a handle leaves, even if others are relayed on trial:
+/// for what belongs to this process, such as timers.
+#[doc(hidden)]
+#[track_caller]
+pub fn channel_here<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    check(capacity);
     let shared = Shared::local(capacity);
     (Sender::of(shared.clone()), Receiver::of(shared))
+}
+
+#[track_caller]
+fn check(capacity: usize) {
+    assert!(capacity <= CAPACITY_MAX, "channel capacity {capacity}: at most {CAPACITY_MAX}");
 }
 
 /// Where a channel's home is, as seen from this process.

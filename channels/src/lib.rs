@@ -84,6 +84,7 @@
 //! | `len(c)`, `cap(c)` | `len().await`, `capacity()` (C08) | `chancap` |
 //! | handles can be compared | `same_channel` (C05) | `chancap` |
 //! | an unused channel is collected | the last sender dropped closes it (C50) | `typeparam_chans` |
+//! | all goroutines asleep: a fatal error | so it is under a runtime (C54) | `deadlock` |
 //! | goroutines cannot be cancelled | a dropped receive loses nothing | `message` |
 //!
 //! A value that was handed to a waiting receive whose future is dropped before it looks returns to
@@ -107,12 +108,13 @@
 //!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
-//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes.
-//! - `chance`: random bits, or a simulation's seed.
+//! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the
+//!   start.
+//! - `chance`: random bits, or a simulation's seed. `made`: where channels were made.
 //! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
-//! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel.
-//!   `wait_group`: waiting for a number of things.
+//! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
+//!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
 //!
 //! # Architecture invariants
 //!
@@ -121,6 +123,8 @@
 //! - A handle never stands for another handle: passing it on makes no chain.
 
 pub mod blocking;
+#[doc(hidden)]
+pub mod census;
 pub mod chan;
 #[doc(hidden)]
 pub mod chance;
@@ -132,6 +136,7 @@ pub mod id;
 pub mod line;
 mod location;
 mod lock;
+mod made;
 pub mod node;
 mod operation;
 pub mod outcome;
@@ -140,11 +145,15 @@ pub mod select;
 pub mod session;
 mod stream;
 pub mod transfer;
+#[doc(hidden)]
+pub mod trial;
 mod wait_group;
 pub mod waiting;
 mod waking;
 pub mod wire;
 
+#[doc(hidden)]
+pub use handle::channel_here;
 pub use handle::{Message, Path, Receiver, Sender, channel};
 pub use operation::{
     AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError,

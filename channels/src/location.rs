@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::task::Waker;
 
 use parking_lot::ReentrantMutex;
@@ -27,6 +27,7 @@ use crate::handle::Message;
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::lock::{Guard, Lock};
+use crate::made::Made;
 use crate::node::Node;
 use crate::transfer::{self, Stranded};
 use crate::waking::{Told, Waking};
@@ -54,8 +55,10 @@ pub(crate) struct Shared<T> {
     handles: [AtomicU32; 2],
     capacity: u32,
     waking: Waking,
-    /// Whether it is settled that this process has no handle, by [`Side`]. Changes under the lock.
-    gone: [AtomicBool; 2],
+    made: Made,
+    /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Changes under
+    /// the lock.
+    gone: AtomicU8,
 }
 
 pub(crate) struct Core<T> {
@@ -102,19 +105,58 @@ impl<T> Relayed<T> {
 
 impl<T> Shared<T> {
     /// A new channel with one handle of each side, here.
+    #[track_caller]
     pub(crate) fn local(capacity: usize) -> Arc<Self> {
-        Self::new(Location::Local(Chan::new(capacity)), capacity, 1)
+        let made = Made::here();
+        Self::new(Location::Local(Chan::new(capacity)), capacity, 1, made)
     }
 
-    fn new(location: Location<T>, capacity: usize, handles: u32) -> Arc<Self> {
+    /// The same, at home at the coordinator from the start.
+    #[track_caller]
+    pub(crate) fn relayed(node: &Arc<Node>, capacity: usize) -> Arc<Self>
+    where
+        T: Message,
+    {
+        let channel = ChannelId::random();
+        let mut relayed = Relayed::new(channel, node.clone(), capacity as u32);
+        relayed.arrivals = [1; 2];
+        let made = Made::here();
+        let shared = Self::new(Location::Relayed(Box::new(relayed)), capacity, 1, made);
+        let erased: Arc<dyn Any + Send + Sync> = shared.clone();
+        node.remember(channel, Arc::downgrade(&erased));
+        let capacity = capacity as u32;
+        node.push(Frame::Export { channel, capacity, senders: 1, receivers: 1 });
+        shared
+    }
+
+    fn new(location: Location<T>, capacity: usize, handles: u32, made: Made) -> Arc<Self> {
         let core = Lock::new(Core { location });
         Arc::new(Self {
             core,
             handles: [handles, handles].map(AtomicU32::new),
             capacity: capacity as u32,
             waking: Waking::default(),
-            gone: [handles == 0; 2].map(AtomicBool::new),
+            made,
+            gone: AtomicU8::new(if handles == 0 { 0b11 } else { 0 }),
         })
+    }
+
+    /// What the home is asked about one end, if the home is elsewhere.
+    pub(crate) fn passage(&self, side: Side) -> Option<(Arc<Node>, Passage)> {
+        let Location::Relayed(relayed) = &self.lock().location else { return None };
+        let passage = Passage { channel: relayed.channel, side, capacity: self.capacity };
+        Some((relayed.node.clone(), passage))
+    }
+
+    /// What the channel is called where people read of it.
+    pub(crate) fn describe(&self, core: &Core<T>) -> String {
+        let name = match &core.location {
+            Location::Local(_) => format!("channel {:?}", std::ptr::from_ref(self)),
+            Location::Relayed(relayed) => format!("relayed {}", relayed.channel),
+        };
+        let (of, capacity) = (std::any::type_name::<T>(), self.capacity);
+        let made = self.made.place().map_or_else(String::new, |at| format!(", made at {at}"));
+        format!("{name} ({of}, capacity {capacity}{made})")
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -164,7 +206,7 @@ impl<T> Shared<T> {
         let mut core = self.lock();
         // Another may have arrived meanwhile, or have gone and been seen to.
         let is_left = self.handles[side as usize].load(Ordering::Acquire) > 0;
-        if is_left || self.gone[side as usize].swap(true, Ordering::Relaxed) {
+        if is_left || self.gone.fetch_or(side.bit(), Ordering::Relaxed) & side.bit() != 0 {
             return;
         }
         let mut unread = Vec::new();
@@ -256,7 +298,8 @@ impl<T> Shared<T> {
 
     /// 1 for each side of which this process has handles; the caller has the lock.
     fn held(&self) -> [u32; 2] {
-        self.gone.each_ref().map(|gone| u32::from(!gone.load(Ordering::Relaxed)))
+        let gone = self.gone.load(Ordering::Relaxed);
+        [Side::Send, Side::Receive].map(|side| u32::from(gone & side.bit() == 0))
     }
 
     /// A handle has arrived.
@@ -268,13 +311,13 @@ impl<T> Shared<T> {
         let make = || {
             let relayed = Relayed::new(channel, node.clone(), capacity);
             let location = Location::Relayed(Box::new(relayed));
-            Self::new(location, capacity as usize, 0) as Arc<_>
+            Self::new(location, capacity as usize, 0, Made::default()) as Arc<_>
         };
         let found: Arc<dyn Any + Send + Sync> = node.find_or_make(channel, make);
         let Ok(shared) = found.downcast::<Self>() else { return Err(Stranded::OtherType) };
         let mut core = shared.lock();
         shared.handles[side as usize].fetch_add(1, Ordering::AcqRel);
-        shared.gone[side as usize].store(false, Ordering::Relaxed);
+        shared.gone.fetch_and(!side.bit(), Ordering::Relaxed);
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
             relayed.flow.arrive(side);

@@ -75,6 +75,7 @@ pub(crate) enum Conclusion {
     Ready,
     Empty,
     Measured(u64),
+    Surveyed(u32),
     Inspected(Stats),
 }
 
@@ -142,6 +143,9 @@ impl Node {
             Frame::Empty { operation } => self.conclude(operation, Conclusion::Empty),
             Frame::Measured { operation, length } => {
                 self.conclude(operation, Conclusion::Measured(length));
+            }
+            Frame::Surveyed { operation, ready } => {
+                self.conclude(operation, Conclusion::Surveyed(ready));
             }
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
@@ -220,6 +224,17 @@ impl Node {
         match self.ask(|operation| Frame::Measure { channel, operation }).await {
             Conclusion::Measured(length) => length as usize,
             _ => 0,
+        }
+    }
+
+    /// Which of several operations could go now; none if that was so at one moment. When the link
+    /// is lost every one can, and yields that.
+    pub(crate) async fn survey(&self, cases: Vec<Passage>) -> Option<usize> {
+        let ask = |operation| Frame::Survey { operation, cases: cases.clone() };
+        match self.ask(ask).await {
+            Conclusion::Surveyed(0) => None,
+            Conclusion::Surveyed(ready) => Some(ready as usize - 1),
+            _ => Some(0),
         }
     }
 

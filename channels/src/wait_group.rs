@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use crate::blocking::wait_for;
 use crate::line::{Line, Place, Places};
 use crate::lock::Lock;
-use crate::waiting;
+use crate::waiting::{self, marked};
 
 /// Go's `sync.WaitGroup` (C56): a counter, and a wait for zero. It can be used again after that.
 ///
@@ -117,7 +117,8 @@ impl Future for GroupWaiting {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
+        let (this, waker) = (&mut *self, context.waker());
+        marked!(waker, "wait for a group".to_owned());
         let mut state = this.shared.lock();
         match this.parked {
             Some((_, zeros)) if state.zeros > zeros => {
@@ -125,14 +126,14 @@ impl Future for GroupWaiting {
                 return Poll::Ready(());
             }
             Some((place, _)) => {
-                if let Some(waker) = state.waiting.at(place) {
-                    waker.clone_from(context.waker());
+                if let Some(known) = state.waiting.at(place) {
+                    known.clone_from(waker);
                 }
             }
             None if state.count == 0 => return Poll::Ready(()),
             None => {
                 let place = state.places.allot();
-                state.waiting.push(place, context.waker().clone());
+                state.waiting.push(place, waker.clone());
                 this.parked = Some((place, state.zeros));
             }
         }

@@ -241,6 +241,14 @@ frames! {
         /// Which of the node's selects it is a case of; not 0.
         select: u64,
     }
+    /// Node: which of these could go now, without waiting, all looked at at one moment? Answered by
+    /// `Surveyed`.
+    6 Survey {
+        /// The sender's name for the question.
+        operation: OperationId,
+        /// A channel and the end of it that would be used, for each.
+        cases: Vec<Passage>,
+    }
     /// Node: a receive that does not wait. Answered by `Offer`, `Empty` or `Ended`.
     8 TryReceive {
         /// The channel.
@@ -397,6 +405,14 @@ frames! {
         /// The send or receive. It does not wait at the home.
         operation: OperationId,
     }
+    /// Coordinator: which could have gone when this was written. A hint if one could; the truth if
+    /// none could.
+    29 Surveyed {
+        /// The question.
+        operation: OperationId,
+        /// The first that could, counted from 1; 0 for none.
+        ready: u32,
+    }
 
     /// Node: run a task somewhere.
     30 Spawn {
@@ -447,6 +463,32 @@ frames! {
     34 Inspect {
         /// The sender's name for it.
         operation: OperationId,
+    }
+
+    /// Client: nothing moves in its process. Is that so everywhere?
+    35 Suspect {}
+    /// Node: all that uses channels in its process sleeps, and only the coordinator can wake it.
+    36 Asleep {
+        /// The answered `Probe`.
+        round: u64,
+        /// Who sleeps and where, a line each.
+        report: String,
+    }
+    /// Node: something in its process is awake, or may be.
+    37 Awake {
+        /// The answered `Probe`.
+        round: u64,
+    }
+
+    /// Coordinator: does everything in this process sleep? Answered by `Asleep` or `Awake`.
+    44 Probe {
+        /// The coordinator's name for the question.
+        round: u64,
+    }
+    /// Coordinator: everything everywhere sleeps, and nothing will ever wake it.
+    45 Deadlock {
+        /// Who sleeps and where, a line each.
+        report: String,
     }
 
     /// Coordinator: run this task.

@@ -26,16 +26,19 @@ use std::time::Duration;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
+mod deadlock;
 mod event;
 mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
+mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
 mod task;
 
+use deadlock::Vigil;
 pub use event::{Command, Event};
 pub use limits::Limits;
 use relay::{Relay, Violation};
@@ -69,6 +72,7 @@ pub struct Coordinator {
     epoch: u64,
     scheduler: Scheduler,
     relay: Relay,
+    vigil: Vigil,
 }
 
 #[derive(Debug)]
@@ -84,7 +88,8 @@ impl Coordinator {
     pub fn new(settings: Settings) -> Self {
         let scheduler = Scheduler::new(settings.policy.clone());
         let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
-        Self { settings, sessions, epoch: 1, scheduler, relay }
+        let vigil = Vigil::default();
+        Self { settings, sessions, epoch: 1, scheduler, relay, vigil }
     }
 
     /// What was done so far.
@@ -101,6 +106,7 @@ impl Coordinator {
     /// since the start, and never goes back.
     pub fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
         let from = commands.len();
+        let is_calm = deadlock::is_calm_event(&event);
         match event {
             Event::Connected { session, version, build, role } => {
                 self.on_connected(now, session, version, build, role, commands);
@@ -121,6 +127,9 @@ impl Coordinator {
             self.cut(now, session, excess, commands);
         }
         self.scheduler.place(now, &mut self.relay, commands);
+        if !is_calm || !commands[from..].iter().all(deadlock::is_calm_command) {
+            self.vigil.on_traffic();
+        }
         for command in &commands[from..] {
             if let Command::Send { session, .. } = command
                 && let Some(session) = self.sessions.get_mut(session)
@@ -232,9 +241,6 @@ impl Coordinator {
             Frame::TryReceive { channel, operation } => {
                 relay.try_receive(session, channel, operation, commands)
             }
-            Frame::Measure { channel, operation } => {
-                relay.measure(session, channel, operation, commands)
-            }
             Frame::CancelSend { channel, operation } => {
                 relay.cancel_send(session, channel, operation, commands);
                 Ok(())
@@ -263,11 +269,6 @@ impl Coordinator {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
-            Frame::Inspect { operation } => {
-                let stats = self.scheduler.stats(now, relay.channels());
-                commands.push(Command::send(session, Frame::Inspected { operation, stats }));
-                Ok(())
-            }
             Frame::Finished { task, attempt, outcome, elapsed_us } => {
                 self.scheduler.on_elapsed(Duration::from_micros(elapsed_us));
                 self.scheduler.on_finished(now, session, (task, attempt), outcome, relay, commands)
@@ -276,7 +277,7 @@ impl Coordinator {
                 self.scheduler.on_report(now, session, &report);
                 Ok(())
             }
-            other => relay.on_lending(session, other, commands),
+            other => self.on_question(now, session, other, commands),
         }
     }
 

@@ -117,6 +117,12 @@ impl Scheduler {
         }
     }
 
+    /// Whether nothing is to be started, and no task is known to occupy a thread.
+    pub fn is_at_rest(&self) -> bool {
+        let at_rest = |worker: &Worker| worker.poll.running == 0;
+        self.pool.is_empty() && self.starting.is_empty() && self.workers.values().all(at_rest)
+    }
+
     /// An attempt took so long.
     pub fn on_elapsed(&mut self, elapsed: Duration) {
         self.totals.tasks = self.totals.tasks.saturating_add(elapsed);

@@ -7,10 +7,12 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use channels::census::Who;
 use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
 use coordinator::platform::{Launch, Local, Memory, Platform, Program};
@@ -20,10 +22,12 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
+use crate::connection::{Bell, ConnectError, Connection, Speaker};
+use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::lease::Lease;
 use crate::metrics::machine_memory;
+use crate::trial::{Trial, Trying};
 use crate::{link, task, worker};
 
 thread_local! {
@@ -40,6 +44,7 @@ pub(crate) struct Here {
     pub(crate) launch: Option<u64>,
     /// For threads that are not the executor's own.
     pub(crate) executor: Option<Handle>,
+    pub(crate) trial: Option<Arc<Trying>>,
 }
 
 /// From now on this thread works for a node.
@@ -47,7 +52,7 @@ pub(crate) fn enter_thread(here: Here) {
     HERE.with_borrow_mut(|slot| *slot = Some(here));
 }
 
-fn here() -> Option<Here> {
+pub(crate) fn here() -> Option<Here> {
     let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     HERE.with_borrow(Option::clone).or_else(process)
 }
@@ -129,6 +134,8 @@ pub struct Runtime {
     node: Arc<Node>,
     connection: Option<Connection>,
     embedded: Option<Embedded>,
+    main: Arc<Main>,
+    trial: Option<Arc<Trying>>,
 }
 
 /// The coordinator inside this process.
@@ -166,6 +173,7 @@ pub struct Builder {
     pub(crate) workers_max: usize,
     pub(crate) threads: usize,
     pub(crate) place: Place,
+    pub(crate) trial: Option<Trial>,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
@@ -183,6 +191,7 @@ impl Runtime {
             workers_max: cores,
             threads: cores,
             place: Place::Auto,
+            trial: None,
             memory_bytes: None,
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
@@ -195,12 +204,21 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let before = HERE.with_borrow_mut(|slot| slot.replace(self.here()));
         let _restored = Restored(before);
-        self.executor.as_ref().expect("it is there until the drop").block_on(future)
+        let future = pin!(future);
+        let main = Watched::new(Who::Main, future);
+        self.executor.as_ref().expect("it is there until the drop").block_on(main)
+    }
+
+    /// From now on a deadlock ends the process.
+    fn watch(&self) {
+        let Some(executor) = &self.executor else { return };
+        let watch = Watch::new(self.node.clone(), executor.handle().clone(), String::new());
+        self.main.watch(watch);
     }
 
     fn here(&self) -> Here {
         let executor = self.executor.as_ref().map(|executor| executor.handle().clone());
-        Here { node: self.node.clone(), launch: None, executor }
+        Here { node: self.node.clone(), launch: None, executor, trial: self.trial.clone() }
     }
 }
 
@@ -257,6 +275,16 @@ impl Builder {
     /// Where tasks go; by default the scheduler decides.
     pub fn place(mut self, place: Place) -> Self {
         self.place = place;
+        self
+    }
+
+    /// Tries the program under another placement of its channels and tasks. What goes to workers is
+    /// spread over all of them if chance decides.
+    pub fn trial(mut self, trial: Trial) -> Self {
+        if let Trial::Random(_) = trial {
+            self.place = Place::Apart;
+        }
+        self.trial = Some(trial);
         self
     }
 
@@ -323,16 +351,22 @@ impl Builder {
             secret: key,
             nonce: link::nonce(),
         };
-        let (lease, owner) = (Lease::of_client(), Arc::new(Idle));
-        let speaker = Speaker { node: node.clone(), bell, lease, owner };
+        let main = Arc::<Main>::default();
+        let speaker =
+            Speaker { node: node.clone(), bell, lease: Lease::of_client(), owner: main.clone() };
         let connection = Connection::open(&address, hello, speaker)?;
-        let here = Here { node: node.clone(), launch: None, executor: None };
+        let trial = self.trial.map(|trial| Trying::new(trial, None));
+        let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
         let executor = tokio::runtime::Builder::new_multi_thread()
-            .on_thread_start(move || enter_thread(here.clone()))
+            .on_thread_start(move || {
+                deadlock::enter_pool();
+                enter_thread(here.clone());
+            })
+            .on_thread_stop(deadlock::leave_pool)
             .enable_all()
             .build()?;
         let (executor, connection) = (Some(executor), Some(connection));
-        Ok(Runtime { executor, node, connection, embedded })
+        Ok(Runtime { executor, node, connection, embedded, main, trial })
     }
 
     /// What the macros do: start, run, end. A runtime that cannot start ends the process, with the
@@ -344,7 +378,10 @@ impl Builder {
                 if !threads {
                     let mut process = PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
                     *process = Some(runtime.here());
+                    drop(process);
+                    runtime.watch();
                 }
+                let _own = OwnThread::enter();
                 runtime.block_on(future)
             }
             Err(error) => {
@@ -374,6 +411,7 @@ impl Builder {
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
+            let _own = OwnThread::enter();
             let served = executor.block_on(async {
                 serve(TcpListener::from_std(listener)?, config, platform, stopped).await
             });
@@ -389,6 +427,7 @@ impl Builder {
     fn platform(&self) -> io::Result<Box<dyn Platform>> {
         let share = machine_memory() / (self.workers_max as u64 + 1);
         let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
+        let trial = self.trial;
         Ok(match &self.workers {
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
                 let settings = worker::Settings {
@@ -397,6 +436,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     memory_bytes,
+                    trial,
                     at_end: |_| {},
                 };
                 match worker::serve(&settings) {
@@ -416,23 +456,12 @@ impl Builder {
                 let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
                 let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
                 program.environment.extend([threads, bytes]);
+                let place = trial.map(|trial| trial.to_string().into());
+                program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
                 Box::new(Local::new(program))
             }
         })
     }
-}
-
-/// A client gets no frames but the answers to its own operations.
-struct Idle;
-
-impl Owner for Idle {
-    fn on_frame(&self, frame: Frame) {
-        tracing::warn!("a frame that is not for clients came: {frame}");
-    }
-
-    fn on_tick(&self) {}
-
-    fn on_over(&self, _: &str) {}
 }
 
 impl fmt::Debug for Here {

@@ -16,6 +16,7 @@ use channels::wire::Frame;
 use tokio::sync::{Notify, oneshot};
 
 use crate::carrier::{self, Carrier};
+use crate::deadlock::OwnThread;
 use crate::lease::Lease;
 use crate::link::Broken;
 
@@ -122,7 +123,10 @@ impl Connection {
             speaker.node.lose(&cause);
             tell_over.send(cause).ok();
         };
-        let run = move || executor.block_on(life());
+        let run = move || {
+            let _own = OwnThread::enter();
+            executor.block_on(life());
+        };
         let thread = thread::Builder::new().name("farspawn-io".to_owned()).spawn(run);
         let thread = Some(thread.map_err(broken)?);
         match welcomed.recv() {

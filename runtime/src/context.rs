@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use channels::{Receiver, Sender, channel};
+use channels::{Receiver, Sender, channel_here};
 
 use crate::client;
 
@@ -182,7 +182,7 @@ impl Cancel {
 
 impl Node {
     fn new(parent: Option<Arc<Self>>, deadline: Option<SystemTime>) -> Arc<Self> {
-        let (live, done) = channel(0);
+        let (live, done) = channel_here(0);
         let (end, children) = (None, BTreeMap::new());
         let state = Mutex::new(State {
             live: Some(live),

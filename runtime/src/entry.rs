@@ -10,7 +10,9 @@ use channels::wire::{Place, Secret};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::client::Builder;
+use crate::deadlock::OwnThread;
 use crate::metrics::machine_memory;
+use crate::trial::Trial;
 use crate::worker;
 
 /// Exit status of a program whose runtime cannot start.
@@ -42,6 +44,7 @@ pub fn serve_if_worker() {
         }
     };
     die_with_parent();
+    let _own = OwnThread::enter();
     match worker::serve(&settings) {
         Ok(cause) => exit(&cause),
         Err(error) => {
@@ -69,6 +72,7 @@ fn die_with_parent() {
         std::process::exit(EXIT_LOST);
     }
     let watch = || {
+        let _own = OwnThread::enter();
         let mut byte = [0];
         // Whatever comes is no concern of ours; the end is.
         while std::io::stdin().read(&mut byte).is_ok_and(|count| count > 0) {}
@@ -100,6 +104,8 @@ fn worker_settings(
         threads: read(&variable, "FARSPAWN_WORKER_THREADS", THREADS)?.unwrap_or(2),
         memory_bytes: read(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY)?
             .unwrap_or_else(machine_memory),
+        // Where tasks go is the client's affair.
+        trial: variable("FARSPAWN_PLACE").and_then(|text| text.parse().ok()),
         at_end: exit,
     })
 }
@@ -108,7 +114,7 @@ const THREADS: &str = "a number of threads, 1 to 1024";
 const WORKERS: &str = "a number of workers, 1 to 100000";
 const MEMORY: &str = "a number of bytes";
 const MILLISECONDS: &str = "a number of milliseconds, at least 10";
-const PLACE: &str = "auto, together or apart";
+const PLACE: &str = "auto, together, apart, local, remote, random or random:SEED";
 
 /// Overrides settings by what the environment says.
 pub(crate) fn apply_environment(
@@ -129,15 +135,21 @@ pub(crate) fn apply_environment(
         builder.lease = Duration::from_millis(lease);
     }
     if let Some(text) = variable("FARSPAWN_PLACE") {
-        builder.place = match text.as_str() {
-            "auto" => Place::Auto,
-            "together" => Place::Together,
-            "apart" => Place::Apart,
-            _ => {
+        match (text.as_str(), text.parse::<Trial>()) {
+            ("auto", _) => builder.place = Place::Auto,
+            ("together", _) => builder.place = Place::Together,
+            ("apart", _) => builder.place = Place::Apart,
+            (_, Ok(trial)) => {
+                if text == "random" {
+                    eprintln!("farspawn: FARSPAWN_PLACE={trial}");
+                }
+                *builder = builder.clone().trial(trial);
+            }
+            (_, Err(())) => {
                 let name = "FARSPAWN_PLACE";
                 return Err(EnvironmentError { name, value: text, expected: PLACE });
             }
-        };
+        }
     }
     if let Some(address) = variable("FARSPAWN_COORDINATOR") {
         let key = variable("FARSPAWN_KEY").as_deref().and_then(Secret::from_hex);
@@ -196,6 +208,8 @@ mod tests {
     fn the_environment_wins_and_nonsense_is_named() {
         let builder = check(&[("FARSPAWN_WORKERS", "7"), ("FARSPAWN_PLACE", "apart")]).unwrap();
         assert_eq!((builder.workers_max, builder.place), (7, Place::Apart));
+        let builder = check(&[("FARSPAWN_PLACE", "random:7")]).unwrap();
+        assert_eq!((builder.trial, builder.place), (Some(Trial::Random(7)), Place::Apart));
         for (name, value) in [
             ("FARSPAWN_WORKERS", "0"),
             ("FARSPAWN_WORKERS", "many"),

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use channels::census::Who;
 use channels::{Message, WaitGroup};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client;
 use crate::context::{Cancel, Context};
+use crate::deadlock::Watched;
 use crate::spawn::{AbortHandle, JoinError, spawn};
 use crate::task::Call;
 
@@ -139,7 +141,7 @@ impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
         state.tasks.insert(number, handle.abort_handle());
         drop(state);
         shared.running.add(1);
-        client::executor().spawn(async move {
+        let waiting = Box::pin(async move {
             let _done = Done(&shared.running);
             let _permit = permit;
             let ended = handle.await;
@@ -150,6 +152,7 @@ impl<E: Message + Clone + fmt::Display> TaskGroup<E> {
                 Err(error) => shared.fail(GroupError::Task(error)),
             }
         });
+        client::executor().spawn(Watched::new(Who::Group, waiting));
     }
 }
 

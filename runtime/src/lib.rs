@@ -47,6 +47,7 @@
 //!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
 //!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node
 //!   is surely part of the system.
+//! - `trial`: another placement, to find faults. `deadlock`: when all sleep for good.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
@@ -54,6 +55,7 @@ mod carrier;
 mod client;
 mod connection;
 mod context;
+mod deadlock;
 mod entry;
 mod group;
 mod lease;
@@ -63,6 +65,7 @@ mod occupancy;
 mod spawn;
 mod task;
 mod timer;
+mod trial;
 mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
@@ -79,6 +82,7 @@ pub use group::{GroupError, TaskGroup};
 pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;
 pub use timer::{after, ticker};
+pub use trial::Trial;
 
 /// Makes a function a task, so that it can be spawned on any worker.
 ///

@@ -12,9 +12,11 @@ use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::wire::Frame;
 use channels::{Message, Receiver, RecvError};
+use futures::future;
 
 use crate::client;
 use crate::task::{BoxFuture, Call};
+use crate::trial;
 
 /// Starts a task on any worker, and returns at once, as Go's `go f(x)` (C46).
 ///
@@ -46,12 +48,18 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
         );
     };
     let task = TaskId::random();
+    if trial::keeps_task() {
+        let (receiver, abort) = trial::run_here(task, call);
+        let outcome = Box::pin(async move { receiver.recv().await });
+        return JoinHandle { abort: AbortHandle { task, control: Control::Here(abort) }, outcome };
+    }
+    let abort = AbortHandle { task, control: Control::Away(node.clone()) };
     let arguments = match call.pack(&node) {
         Ok(arguments) => arguments,
         Err(error) => {
             let reason = format!("the arguments of {}: {error}", call.task.name);
             let outcome = Box::pin(async { Ok(Outcome::NeverStarted(reason)) });
-            return JoinHandle { task, node, outcome };
+            return JoinHandle { abort, outcome };
         }
     };
     let result = ChannelId::random();
@@ -66,7 +74,7 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
     });
     let receiver = Receiver::<Outcome<R>>::of_result(&node, result);
     let outcome = Box::pin(async move { receiver.recv().await });
-    JoinHandle { task, node, outcome }
+    JoinHandle { abort, outcome }
 }
 
 /// Waits for a task's result. It is a future, as tokio's of the same name.
@@ -76,8 +84,7 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
 /// Awaiting `&mut handle` in a `select` that takes another branch loses nothing.
 #[must_use = "await the handle to learn how the task ended, or drop it to let the task go on"]
 pub struct JoinHandle<R> {
-    task: TaskId,
-    node: Arc<Node>,
+    abort: AbortHandle,
     outcome: BoxFuture<Result<Outcome<R>, RecvError>>,
 }
 
@@ -98,12 +105,12 @@ impl<R> JoinHandle<R> {
     /// }
     /// ```
     pub fn abort(&self) {
-        self.node.push(Frame::Abort { task: self.task });
+        self.abort.abort();
     }
 
     /// A handle that can only abort the task.
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle { task: self.task, node: self.node.clone() }
+        self.abort.clone()
     }
 }
 
@@ -111,13 +118,25 @@ impl<R> JoinHandle<R> {
 #[derive(Clone)]
 pub struct AbortHandle {
     task: TaskId,
-    node: Arc<Node>,
+    control: Control,
+}
+
+/// How a task is reached.
+#[derive(Clone)]
+enum Control {
+    /// On a worker, by the coordinator.
+    Away(Arc<Node>),
+    /// In this process, where a trial keeps it.
+    Here(future::AbortHandle),
 }
 
 impl AbortHandle {
     /// Asks the task to stop at its next `await`.
     pub fn abort(&self) {
-        self.node.push(Frame::Abort { task: self.task });
+        match &self.control {
+            Control::Away(node) => node.push(Frame::Abort { task: self.task }),
+            Control::Here(abort) => abort.abort(),
+        }
     }
 }
 
@@ -174,7 +193,7 @@ impl<R> Future for JoinHandle<R> {
 
 impl<R> fmt::Debug for JoinHandle<R> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "JoinHandle({})", self.task)
+        write!(out, "JoinHandle({})", self.abort.task)
     }
 }
 

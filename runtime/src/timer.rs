@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
-use channels::{Receiver, Sender, TrySendError, channel};
+use channels::{Receiver, Sender, TrySendError, channel_here};
 use futures::future::{Either, select};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
@@ -38,7 +38,7 @@ const PERIOD_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// ```
 #[track_caller]
 pub fn after(duration: Duration) -> Receiver<SystemTime> {
-    let (sender, receiver) = channel(1);
+    let (sender, receiver) = channel_here(1);
     client::executor().spawn(async move {
         let slept = pin!(sleep(duration));
         if let Either::Left(_) = select(slept, pin!(sender.ended_here())).await {
@@ -70,7 +70,7 @@ pub fn after(duration: Duration) -> Receiver<SystemTime> {
 #[track_caller]
 pub fn ticker(period: Duration) -> Receiver<SystemTime> {
     assert!(!period.is_zero(), "a ticker's period is more than zero");
-    let (sender, receiver) = channel(1);
+    let (sender, receiver) = channel_here(1);
     client::executor().spawn(async move {
         let period = period.min(PERIOD_MAX);
         let mut ticks = interval_at(Instant::now() + period, period);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
+use channels::census::Who;
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
@@ -23,10 +24,12 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
+use crate::deadlock::{self, Watch, Watched};
 use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
 use crate::task::{self, Ended, Kind, Task};
+use crate::trial::{Trial, Trying};
 use crate::{client, link};
 
 /// Threads for tasks that block; each holds one while it runs or waits.
@@ -40,6 +43,7 @@ pub(crate) struct Settings {
     pub(crate) secret: Secret,
     pub(crate) threads: usize,
     pub(crate) memory_bytes: u64,
+    pub(crate) trial: Option<Trial>,
     /// Called with the reason when its session is over, before its tasks can learn of it.
     pub(crate) at_end: fn(&str),
 }
@@ -62,6 +66,11 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         executor: executor.handle().clone(),
         held: Mutex::default(),
         gauge: Arc::new(Gauge::new(settings.threads)),
+        watch: Watch::new(
+            node.clone(),
+            executor.handle().clone(),
+            format!("worker {}, ", settings.launch),
+        ),
         meter: Meter::new(settings.threads, settings.memory_bytes),
     });
     let hello = Frame::Hello {
@@ -84,12 +93,18 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
 }
 
 fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
-    let here = client::Here { node: node.clone(), launch: Some(settings.launch), executor: None };
+    let launch = Some(settings.launch);
+    let trial = settings.trial.map(|trial| Trying::new(trial, launch));
+    let here = client::Here { node: node.clone(), launch, executor: None, trial };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("farspawn-task")
-        .on_thread_start(move || client::enter_thread(here.clone()))
+        .on_thread_start(move || {
+            deadlock::enter_pool();
+            client::enter_thread(here.clone());
+        })
+        .on_thread_stop(deadlock::leave_pool)
         .enable_all()
         .build()
 }
@@ -102,6 +117,7 @@ struct Worker {
     executor: Handle,
     held: Mutex<Held>,
     gauge: Arc<Gauge>,
+    watch: Watch,
     meter: Meter,
 }
 
@@ -143,6 +159,7 @@ impl Owner for Worker {
                     self.stop(attempt, Outcome::Cancelled);
                 }
             }
+            Frame::Probe { round } => self.watch.on_probe(round),
             Frame::Shutdown {} => {
                 let mut held = self.held();
                 held.draining = true;
@@ -153,6 +170,7 @@ impl Owner for Worker {
     }
 
     fn on_tick(&self) {
+        self.watch.on_tick();
         self.held().attempts.values().for_each(|grip| grip.seat.age());
         if !self.held().attempts.is_empty() || self.gauge.has_changed() {
             self.report();
@@ -185,7 +203,12 @@ impl Worker {
         let grip = Grip { kind: task.kind, abort, verdict, timer, seat: seat.clone() };
         self.held().attempts.insert(attempt, grip);
         let begun = Instant::now();
-        let started = Gate::new(self.lease.clone(), (task.start)(self.node.clone(), arguments));
+        let who = match task.kind {
+            Kind::Async => Who::Task(task.name, attempt.0),
+            Kind::Thread => Who::ThreadTask(task.name, attempt.0),
+        };
+        let started = Watched::new(who, (task.start)(self.node.clone(), arguments));
+        let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);
         let free = this.clone();
         let seated = Seated::new(seat, started, move || free.report_if_free());

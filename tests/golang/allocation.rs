@@ -6,6 +6,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use crate::go::Placement;
+
 /// Blocks and bytes in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Live {
@@ -21,6 +23,12 @@ thread_local! {
 /// What this thread has in use; what it frees for another counts as negative.
 pub(crate) fn live() -> Live {
     LIVE.get()
+}
+
+/// Whether the count means something. Elsewhere the threads of the connection free what this one
+/// has allocated, and the other way round.
+pub(crate) fn is_exact() -> bool {
+    Placement::of_environment() == Placement::Local
 }
 
 fn count(blocks: isize, bytes: isize) {

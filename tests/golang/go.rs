@@ -9,27 +9,53 @@ use std::env;
 use std::future::{Future, IntoFuture};
 use std::panic::{AssertUnwindSafe, Location};
 use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
-use runtime::{Call, Message};
-use tokio::runtime::{Builder, Runtime};
+use runtime::{Call, JoinError, Message, RecvError, Trial};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::time::timeout;
 
-/// Where goroutines run, and with that where their channels are: `FARSPAWN_GOLANG`.
+/// Where goroutines run and where their channels are: `FARSPAWN_GOLANG`, with the words of
+/// `FARSPAWN_PLACE`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Placement {
+pub(crate) enum Placement {
     /// On the executor of the test: every handle stays in one process.
     Local,
+    /// There too, but every operation on a channel goes through a coordinator.
+    Relayed,
+    /// On two workers or in the client, by chance, and so with channels. Channels that no goroutine
+    /// takes along, and what does not travel, stay where they were made.
+    Random(u64),
 }
 
 impl Placement {
     fn read(setting: Option<&str>) -> Result<Self, String> {
-        match setting {
-            None | Some("local") => Ok(Self::Local),
-            Some(other) => Err(format!("FARSPAWN_GOLANG is `{other}`; it may be `local`")),
+        let Some(text) = setting else { return Ok(Self::Local) };
+        match text.parse() {
+            Ok(Trial::Local) => Ok(Self::Local),
+            Ok(Trial::Remote) => Ok(Self::Relayed),
+            Ok(Trial::Random(seed)) => Ok(Self::Random(seed)),
+            Err(()) => Err(format!(
+                "FARSPAWN_GOLANG is `{text}`; it may be `local`, `remote`, `random` or \
+                 `random:SEED`"
+            )),
         }
+    }
+
+    /// That of this test's process.
+    pub(crate) fn of_environment() -> Self {
+        static PLACEMENT: OnceLock<Placement> = OnceLock::new();
+        *PLACEMENT.get_or_init(|| {
+            let placement = Self::read(setting("FARSPAWN_GOLANG").as_deref());
+            let placement = placement.unwrap_or_else(|error| panic!("{error}"));
+            if let Self::Random(seed) = placement {
+                println!("FARSPAWN_GOLANG=random:{seed}");
+            }
+            placement
+        })
     }
 }
 
@@ -60,11 +86,16 @@ fn setting(name: &str) -> Option<String> {
 
 /// How many rounds a program runs: `quick`, or with `FARSPAWN_LONG=1` the `full` number of Go's.
 pub(crate) fn rounds(quick: usize, full: usize) -> usize {
-    match Length::of_environment() {
-        Length::Quick => quick,
-        Length::Full => full,
+    match (Length::of_environment(), Placement::of_environment()) {
+        (Length::Quick, Placement::Local) => quick,
+        (Length::Quick, _) => quick.div_ceil(AWAY_PART),
+        (Length::Full, Placement::Local) => full,
+        (Length::Full, _) => full.div_ceil(AWAY_PART),
     }
 }
+
+/// Away an operation takes so many times as long: so many fewer rounds are run.
+const AWAY_PART: usize = 20;
 
 /// The program that a goroutine is of: goroutines start others, and all belong to the same.
 #[derive(Clone)]
@@ -77,24 +108,40 @@ tokio::task_local! {
     static PROGRAM: Program;
 }
 
+/// The one program whose goroutines are on workers, which are threads of this process.
+static PLACED: Mutex<Option<Program>> = Mutex::new(None);
+
+fn placed() -> MutexGuard<'static, Option<Program>> {
+    PLACED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Go's `go f(x)`: starts a goroutine and returns at once. A panic in it fails the program, as an
 /// unrecovered panic does in Go (C49).
 #[track_caller]
 pub(crate) fn go<R: Message>(call: Call<R>) {
-    let Ok(program) = PROGRAM.try_with(Clone::clone) else {
-        panic!("go was called outside of a program");
-    };
+    let program = PROGRAM.try_with(Clone::clone).ok().or_else(|| placed().clone());
+    let Some(program) = program else { panic!("go was called outside of a program") };
+    let name = format!("{call:?}");
+    let panics = program.panics.clone();
+    // Nobody listens when the program is over, and nobody needs to.
+    let report = move |text: &str| drop(panics.send(format!("{name} panicked: {text}")));
     match program.placement {
-        Placement::Local => {
-            let name = format!("{call:?}");
-            let panics = program.panics.clone();
+        Placement::Local | Placement::Relayed => {
             tokio::spawn(PROGRAM.scope(program, async move {
                 let ended = AssertUnwindSafe(call.into_future()).catch_unwind().await;
                 if let Err(panic) = ended {
-                    // Nobody listens when the program is over, and nobody needs to.
-                    let _ = panics.send(format!("{name} panicked: {}", panic_text(&*panic)));
+                    report(&panic_text(&*panic));
                 }
             }));
+        }
+        Placement::Random(_) => {
+            let goroutine = runtime::spawn(call);
+            tokio::spawn(async move {
+                match goroutine.await {
+                    Ok(_) | Err(JoinError::Cancelled | JoinError::CoordinatorLost(_)) => {}
+                    Err(error) => report(&error.to_string()),
+                }
+            });
         }
     }
 }
@@ -110,25 +157,29 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// goroutine panics.
 #[track_caller]
 pub(crate) fn program(body: impl Future<Output = ()>) {
-    let mut threads = Builder::new_multi_thread();
-    run(threads.worker_threads(2).enable_time().build().unwrap(), Location::caller(), body);
+    run(Threads::Two, Location::caller(), body);
 }
 
 /// [`program`] with everything on the thread of the test, for programs that measure what their
-/// thread uses.
+/// thread uses. Elsewhere it is the thread of `main` alone that is measured.
 #[track_caller]
 pub(crate) fn program_on_one_thread(body: impl Future<Output = ()>) {
-    let mut thread = Builder::new_current_thread();
-    run(thread.enable_time().build().unwrap(), Location::caller(), body);
+    run(Threads::One, Location::caller(), body);
 }
 
-fn run(executor: Runtime, at: &Location<'_>, body: impl Future<Output = ()>) {
-    let deadline = match Length::of_environment() {
-        Length::Quick => Duration::from_secs(30),
-        Length::Full => Duration::from_secs(600),
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Threads {
+    One,
+    Two,
+}
+
+fn run(threads: Threads, at: &Location<'_>, body: impl Future<Output = ()>) {
+    let placement = Placement::of_environment();
+    let deadline = match (Length::of_environment(), placement) {
+        (Length::Quick, Placement::Local) => Duration::from_secs(30),
+        (Length::Quick, _) => Duration::from_secs(60),
+        (Length::Full, _) => Duration::from_secs(3600),
     };
-    let placement = Placement::read(setting("FARSPAWN_GOLANG").as_deref());
-    let placement = placement.unwrap_or_else(|error| panic!("{error}"));
     let (report, mut panics) = mpsc::unbounded_channel();
     let program = Program { placement, panics: report };
     let main = async {
@@ -140,31 +191,69 @@ fn run(executor: Runtime, at: &Location<'_>, body: impl Future<Output = ()>) {
             }
         }
     };
-    let mut ended = executor.block_on(PROGRAM.scope(program, main));
+    let mut ended = match placement {
+        Placement::Local => run_here(threads, PROGRAM.scope(program, main)),
+        Placement::Relayed => with_workers(Trial::Remote, PROGRAM.scope(program, main)),
+        Placement::Random(seed) => {
+            static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+            let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+            *placed() = Some(program);
+            with_workers(Trial::Random(seed), main)
+        }
+    };
     if let (Ok(()), Ok(text)) = (&ended, panics.try_recv()) {
         ended = Err(text);
     }
-    executor.shutdown_timeout(Duration::from_secs(5));
     if let Err(text) = ended {
         panic!("the program at {at}: {text}");
     }
 }
 
+fn run_here<R>(threads: Threads, main: impl Future<Output = R>) -> R {
+    let mut executor = match threads {
+        Threads::One => Builder::new_current_thread(),
+        Threads::Two => Builder::new_multi_thread(),
+    };
+    let executor = executor.worker_threads(2).enable_time().build().unwrap();
+    let ended = executor.block_on(main);
+    executor.shutdown_timeout(Duration::from_secs(5));
+    ended
+}
+
+fn with_workers<R>(trial: Trial, main: impl Future<Output = R>) -> R {
+    let runtime = runtime::Runtime::builder().workers(2).trial(trial).in_memory();
+    runtime.build().expect("loopback works").block_on(main)
+}
+
+/// Questions and answers after which an operation that is still pending has nothing under way. A
+/// program that does several before it waits needs a few for each.
+const SETTLED_AFTER: usize = 6;
+
 /// Whether an operation blocks: it is asked, all that is on its way is settled, and it is asked
 /// again. If its peers are parked or absent, what is pending then is pending for ever.
 pub(crate) async fn blocks<F: Future>(mut operation: Pin<&mut F>) -> bool {
-    if futures::poll!(operation.as_mut()).is_ready() {
-        return false;
+    let rounds = match Placement::of_environment() {
+        Placement::Local => 1,
+        Placement::Relayed | Placement::Random(_) => SETTLED_AFTER,
+    };
+    for _ in 0..rounds {
+        if futures::poll!(operation.as_mut()).is_ready() {
+            return false;
+        }
+        settle().await;
     }
-    settle().await;
     futures::poll!(operation).is_pending()
 }
 
 /// Waits until every operation that was asked has had its effect.
 pub(crate) async fn settle() {
-    match PROGRAM.with(|program| program.placement) {
+    match Placement::of_environment() {
         // A channel in this process decides as it is asked.
         Placement::Local => {}
+        // The coordinator answers in order: first what was asked before.
+        Placement::Relayed | Placement::Random(_) => {
+            runtime::stats().await.expect("the coordinator is there");
+        }
     }
 }
 
@@ -172,6 +261,8 @@ pub(crate) async fn settle() {
 fn settings_other_than_those_there_are_refused() {
     assert_eq!(Placement::read(None), Ok(Placement::Local));
     assert_eq!(Placement::read(Some("local")), Ok(Placement::Local));
+    assert_eq!(Placement::read(Some("remote")), Ok(Placement::Relayed));
+    assert_eq!(Placement::read(Some("random:7")), Ok(Placement::Random(7)));
     assert!(Placement::read(Some("moon")).unwrap_err().contains("it may be `local`"));
     assert_eq!(Length::read(None), Ok(Length::Quick));
     assert_eq!(Length::read(Some("1")), Ok(Length::Full));
@@ -207,7 +298,11 @@ async fn hold(_held: runtime::Sender<()>) {
 fn goroutines_end_with_their_program() {
     let (held, end) = runtime::channel::<()>(0);
     program(async { go(hold(held)) });
-    assert_eq!(end.recv_blocking(), Err(runtime::RecvError::Closed));
+    let ended = end.recv_blocking();
+    // A channel that a goroutine took away had its home in the program, and is lost with it.
+    let is_lost = matches!(ended, Err(RecvError::Lost(_)));
+    let may_be_lost = matches!(Placement::of_environment(), Placement::Random(_));
+    assert!(ended == Err(RecvError::Closed) || may_be_lost && is_lost, "{ended:?}");
 }
 
 /// C46: the call's arguments belong to the goroutine from then on, and `go` does not wait for it.

@@ -4,7 +4,7 @@
 
 use std::pin::pin;
 
-use crate::allocation::live;
+use crate::allocation::{is_exact, live};
 use crate::go::{blocks, go, program_on_one_thread};
 use futures::join;
 use runtime::{Receiver, Sender, channel, select, task};
@@ -52,7 +52,7 @@ fn a_close_leaves_nothing_of_those_who_waited() {
             tokio::task::yield_now().await; // the last of them ends
         }
         let growth = live().blocks - before.blocks;
-        assert!(growth <= GROWTH_BLOCKS_MAX, "{growth} blocks are left");
+        assert!(growth <= GROWTH_BLOCKS_MAX || !is_exact(), "{growth} blocks are left");
     });
 }
 
@@ -79,7 +79,7 @@ fn cases_that_lost_leave_nothing_in_a_channel_that_stays() {
             assert_eq!(join!(other_in.send(round), selecting), (Ok(()), round));
         }
         let growth = live().blocks - before.blocks;
-        assert!(growth <= GROWTH_BLOCKS_MAX, "{growth} blocks are left");
+        assert!(growth <= GROWTH_BLOCKS_MAX || !is_exact(), "{growth} blocks are left");
     });
 }
 
@@ -103,7 +103,7 @@ fn a_select_that_is_given_up_leaves_nothing() {
             assert!(blocks(selecting.as_mut()).await);
         }
         let growth = live().blocks - before.blocks;
-        assert!(growth <= GROWTH_BLOCKS_MAX, "{growth} blocks are left");
+        assert!(growth <= GROWTH_BLOCKS_MAX || !is_exact(), "{growth} blocks are left");
         let mut receiving = pin!(from.recv());
         assert!(blocks(receiving.as_mut()).await, "no send was left behind");
     });

@@ -5,11 +5,19 @@
 //! not know where their tasks run. Where the rules differ on purpose (an error instead of a panic,
 //! and the last handle closes its channel) the program says what it does instead.
 //!
-//! `FARSPAWN_LONG=1` runs Go's own numbers of rounds.
+//! They run three times: here, with all channels relayed, and with goroutines and channels placed
+//! by chance (`placements`; `FARSPAWN_GOLANG=random:SEED` runs one placement again). What does not
+//! travel stays where it is made: wait groups, contexts, timers, and goroutines that are plain
+//! futures because they hold such. A few programs measure the memory or the processor time of one
+//! thread, which means something only here; elsewhere they run all the same.
+//!
+//! `FARSPAWN_LONG=1` runs Go's own numbers of rounds; elsewhere a part of them, for what took
+//! nanoseconds takes a round trip there.
 
 // What the programs need.
 mod allocation;
 mod go;
+mod placements;
 mod rational;
 
 // Go's `test/chan`.

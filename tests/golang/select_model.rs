@@ -16,7 +16,7 @@ use runtime::{
 use serde::{Deserialize, Serialize};
 
 use crate::choices::{Choices, Dice};
-use crate::go::{go, program, rounds, settle};
+use crate::go::{Placement, go, program, rounds, settle};
 
 /// One case, and what is to be expected of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -435,6 +435,11 @@ fn a_select_that_is_dropped_has_done_nothing() {
     program(async {
         let ((a_in, a), (b_in, b)) = (channel(0), channel(0));
         for given in [false, true] {
+            // Elsewhere what is given to a select that does not look is not taken yet (contract
+            // D2), and whoever tries to send it waits to hear of that.
+            if given && Placement::of_environment() != Placement::Local {
+                continue;
+            }
             let mut select = Select::new();
             select.recv(&a);
             select.send(&b_in, 7);

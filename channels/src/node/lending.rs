@@ -9,7 +9,7 @@ use std::task::Waker;
 use super::{Conclusion, Node, Operation};
 use crate::flow::{Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Side};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
 
 impl Node {
     /// Sends under a credit that was taken. The value comes back if the link is lost.
@@ -40,6 +40,12 @@ impl Node {
         let Stocked { name, parcel, .. } = lent.take()?;
         // Of a lost link nothing may be taken: it is another's by now.
         self.queue(name.taken(flow.channel())).then_some(parcel)
+    }
+
+    /// Whether a receive from a channel would find a value in stock.
+    pub(crate) fn has_stock(&self, passage: &Passage) -> bool {
+        let flow = self.flow(passage.channel).filter(|_| passage.side == Side::Receive);
+        flow.is_some_and(|flow| flow.lock().has_stock())
     }
 
     /// Starts a receive, and says what else would be taken. It concludes at once if something is in

@@ -17,7 +17,7 @@ use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Answered, Conclusion, Node};
 use crate::transfer;
-use crate::waiting;
+use crate::waiting::{self, marked};
 use crate::wire::{End, Frame, Parcel};
 
 /// A receive, wherever its channel is.
@@ -63,7 +63,7 @@ impl ReceiveOperation {
         let mut told = shared.told();
         let mut core = core;
         if let Location::Local(chan) = &mut core.location {
-            if chan.is_bare() {
+            if chan.is_bare() && !waiting::is_marking() {
                 *self = Self::Parked(chan.wait_receive(|| Waiting::Task(waker.clone())));
                 waiting::note();
                 return Poll::Pending;
@@ -83,6 +83,7 @@ impl ReceiveOperation {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
+        marked!(waker, format!("receive from {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             let stocked = node.take_stocked(&relayed.flow);
@@ -168,6 +169,7 @@ impl ReceiveOperation {
 
     #[cold]
     fn go_on_slow<T: Message>(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        marked!(waker, format!("receive from {}", shared.describe(&shared.lock())));
         match mem::replace(self, Self::Done) {
             Self::Parked(place) => self.look(place, shared, waker),
             Self::Remote(remote) => self.ask(remote, shared, waker),
@@ -237,6 +239,7 @@ impl ReceiveOperation {
         shared: &Shared<T>,
         waker: &Waker,
     ) -> Poll<Result<T, TryRecvError>> {
+        marked!(waker, format!("try to receive from {}", shared.describe(&shared.lock())));
         if let Self::Remote(remote) = self {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             let outcome = match conclusion {

@@ -19,7 +19,7 @@ use crate::lock::Guard;
 use crate::node::{Answered, Conclusion, Node};
 use crate::select::Answer;
 use crate::transfer;
-use crate::waiting;
+use crate::waiting::{self, marked};
 use crate::wire::{End, Frame};
 
 /// A send, wherever its channel is.
@@ -91,7 +91,7 @@ impl<T: Message> SendOperation<T> {
                 self.step = Step::Done;
                 return Poll::Ready(Ok(()));
             }
-            if chan.is_merely_full() {
+            if chan.is_merely_full() && !waiting::is_marking() {
                 let waiter = || Waiting::Task(waker.clone());
                 self.step = Step::Parked(chan.wait_send(&mut self.value, waiter));
                 waiting::note();
@@ -109,6 +109,7 @@ impl<T: Message> SendOperation<T> {
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
         let mut wakes = Wakes::default();
+        marked!(waker, format!("send to {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             let credit = relayed.flow.spend().then(|| relayed.flow.clone());
@@ -210,6 +211,7 @@ impl<T: Message> SendOperation<T> {
 
     /// Like [`SendOperation::poll`], but asks only whether there is room.
     fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
+        marked!(waker, format!("try to send to {}", shared.describe(&shared.lock())));
         if let Step::Remote(remote) = &self.step {
             let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
             if let Conclusion::Again = conclusion {
@@ -256,6 +258,7 @@ impl<T: Message> SendOperation<T> {
 
     #[cold]
     fn go_on_slow(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
+        marked!(waker, format!("send to {}", shared.describe(&shared.lock())));
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
             Step::Remote(remote) => self.ask(remote, shared, waker),

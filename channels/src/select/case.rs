@@ -10,10 +10,12 @@ use crate::claim::{Claim, Waiting, Wakes};
 use crate::handle::{Message, Receiver, Sender};
 use crate::location::{Core, Location};
 use crate::lock::Guard;
+use crate::node::Node;
 use crate::operation::{
     Attempt, ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending,
     TryRecvError,
 };
+use crate::wire::{Passage, Side};
 
 /// A case of a select, whatever the type of its messages. Only handles make cases; there is nothing
 /// here to call.
@@ -27,6 +29,10 @@ impl<C: Steps + ?Sized> Case for C {}
 pub trait Steps {
     /// Tells channels apart; `None` for a case that is never ready.
     fn address(&self) -> Option<usize>;
+    /// Where its channel's home is, if that is elsewhere.
+    fn passage(&self) -> Option<(Arc<Node>, Passage)>;
+    /// What the case does, in words; `None` if it is never ready.
+    fn describe(&self) -> Option<String>;
     fn try_lock(&mut self) -> bool;
     fn unlock(&mut self);
     fn locked(&mut self) -> Option<&mut dyn Any>;
@@ -183,6 +189,15 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         Some(Arc::as_ptr(&self.receiver.shared) as usize)
     }
 
+    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
+        self.receiver.shared.passage(Side::Receive)
+    }
+
+    fn describe(&self) -> Option<String> {
+        let shared = &self.receiver.shared;
+        Some(format!("receive from {}", shared.describe(&shared.lock())))
+    }
+
     fn try_lock(&mut self) -> bool {
         self.guard = self.receiver.shared.try_lock();
         self.guard.is_some()
@@ -302,6 +317,15 @@ impl<'a, T: Message, S: BorrowMut<SendOperation<T>>> SendCase<'a, T, S> {
 impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     fn address(&self) -> Option<usize> {
         Some(Arc::as_ptr(&self.sender.shared) as usize)
+    }
+
+    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
+        self.sender.shared.passage(Side::Send)
+    }
+
+    fn describe(&self) -> Option<String> {
+        let shared = &self.sender.shared;
+        Some(format!("send to {}", shared.describe(&shared.lock())))
     }
 
     fn try_lock(&mut self) -> bool {

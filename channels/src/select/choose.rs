@@ -13,7 +13,9 @@ use super::random;
 use crate::blocking::wait_for;
 use crate::claim::{Claim, Claimed, Wakes};
 use crate::lock::pause;
-use crate::waiting;
+use crate::node::Node;
+use crate::waiting::{self, marked};
+use crate::wire::{HANDLES_MAX, Passage};
 
 /// The cases of one select, in the order in which they are written.
 type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
@@ -35,13 +37,49 @@ pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
     if let Some(case) = random::find(cases.len(), |case| cases[case].attempt()) {
         return Some(case);
     }
-    if let Some(case) = locked(cases, None) {
-        return Some(case);
-    }
-    for at in random::order(cases.len()) {
-        let case = &mut cases[at];
-        if poll_fn(|context| case.poll_try_remote(context.waker())).await {
+    loop {
+        if let Some(case) = locked(cases, None) {
+            return Some(case);
+        }
+        let away = away(cases);
+        let at = match away.as_slice() {
+            [] => return None,
+            [(at, _)] => *at,
+            // Asked one by one they could be ready in turn, and each the moment after (C37).
+            all => match survey(all).await {
+                Some(at) => at,
+                // Values offered ahead were on their way here, so they have come by now.
+                None => match all.iter().find(|(_, (node, passage))| node.has_stock(passage)) {
+                    Some((at, _)) => *at,
+                    None => return locked(cases, None),
+                },
+            },
+        };
+        if poll_fn(|context| cases[at].poll_try_remote(context.waker())).await {
             return Some(at);
+        }
+        if away.len() == 1 {
+            return None;
+        }
+    }
+}
+
+/// A case whose channel is at home elsewhere, and what is asked there.
+type Away = (usize, (Arc<Node>, Passage));
+
+/// All of them, in random order.
+fn away(cases: &Cases<'_, '_>) -> Vec<Away> {
+    let order = random::order(cases.len()).into_iter();
+    order.filter_map(|at| Some((at, cases[at].passage()?))).collect()
+}
+
+/// Asks which could go. None if at one moment none could: of so many as fit into a question.
+async fn survey(away: &[Away]) -> Option<usize> {
+    for some in away.chunks(HANDLES_MAX) {
+        let node = &some[0].1.0;
+        let passages = some.iter().map(|(_, (_, passage))| *passage).collect();
+        if let Some(ready) = node.survey(passages).await {
+            return some.get(ready).map(|(at, _)| *at);
         }
     }
     None
@@ -100,6 +138,7 @@ impl Future for Choosing<'_, '_, '_> {
 
 impl Choosing<'_, '_, '_> {
     fn go_on(&mut self, waker: &Waker) -> Poll<usize> {
+        marked!(waker, describe(self.cases));
         loop {
             match &self.stage {
                 Stage::New => {
@@ -149,8 +188,13 @@ impl Choosing<'_, '_, '_> {
             self.name = NAMES.fetch_add(1, Ordering::Relaxed);
         }
         let name = self.name;
-        let answers = self.cases.iter_mut().map(|case| case.poll_remote(waker, name));
-        let answers: SmallVec<[Answer; 16]> = answers.collect();
+        let mut answers: SmallVec<[Answer; 16]> =
+            SmallVec::from_elem(Answer::None, self.cases.len());
+        // In random order, for who is asked first answers first.
+        random::find(self.cases.len(), |at| {
+            answers[at] = self.cases[at].poll_remote(waker, name);
+            false
+        });
         if let Some(case) = random::find(answers.len(), |at| answers[at] == Answer::Come) {
             return Some(case);
         }
@@ -181,6 +225,12 @@ impl Choosing<'_, '_, '_> {
         }
         self.stage = Stage::Chosen(chosen);
     }
+}
+
+/// What the select waits for, in words.
+fn describe(cases: &Cases<'_, '_>) -> String {
+    let ready = cases.iter().map(|case| case.describe().unwrap_or_else(|| "none".to_owned()));
+    format!("select of {}: {}", cases.len(), ready.collect::<Vec<_>>().join(", "))
 }
 
 /// Looks at all cases at one moment. If none is ready, all wait under `claim`, if there is one.

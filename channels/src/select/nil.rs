@@ -7,7 +7,9 @@ use std::task::{Poll, Waker};
 use super::case::{Answer, Operand, Outcome, Steps};
 use crate::claim::{Claim, Wakes};
 use crate::handle::{Message, Receiver, Sender};
+use crate::node::Node;
 use crate::operation::{Receiving, Sending};
+use crate::wire::Passage;
 
 /// `recv` on an `Option` of a receiver, for `select!`: `None` is Go's nil channel.
 pub trait OptionalReceiver<T: Message> {
@@ -60,6 +62,14 @@ impl<O: Operand> Operand for Option<O> {
 impl<C: Steps> Steps for Option<C> {
     fn address(&self) -> Option<usize> {
         self.as_ref()?.address()
+    }
+
+    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
+        self.as_ref()?.passage()
+    }
+
+    fn describe(&self) -> Option<String> {
+        self.as_ref()?.describe()
     }
 
     fn try_lock(&mut self) -> bool {

@@ -17,6 +17,13 @@ pub enum Side {
     Receive,
 }
 
+impl Side {
+    /// One bit of two.
+    pub(crate) fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 /// A handle inside a message: an identity, never a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Passage {

@@ -67,6 +67,12 @@ impl Flow {
         Box::new(Self { credits, window, held: Default::default() })
     }
 
+    /// Whether another session than this may send or take without asking.
+    pub(super) fn is_lent_beside(&self, session: SessionId) -> bool {
+        let credits = self.credits.out() > 0 && !self.credits.are_held_by(session);
+        credits || self.window.stands_in_the_way_of(session)
+    }
+
     pub(super) fn has_held(&self, side: Side) -> bool {
         !self.held[side as usize].is_empty()
     }

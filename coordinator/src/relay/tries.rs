@@ -3,7 +3,7 @@
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{End, Frame, Parcel, Side};
+use channels::wire::{End, Frame, Parcel, Passage, Side};
 
 use super::gate::{Request, Wish};
 use super::ledger::Parked;
@@ -72,7 +72,9 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) {
-        if self.homes.get(&channel).is_some_and(|home| home.chan.is_ready()) {
+        let Some(home) = self.homes.get(&channel) else { return };
+        // When it has ended the answer comes, though a value on offer may have to be taken first.
+        if home.chan.is_ready() || home.chan.ended().is_some() {
             return self.do_receive(session, channel, operation, 0);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
@@ -107,6 +109,37 @@ impl Relay {
     ) {
         let length = self.homes.get(&channel).map_or(0, |home| home.chan.len() as u64);
         commands.push(Command::send(session, Frame::Measured { operation, length }));
+    }
+
+    /// Which of several operations could go now: the truth about a `default` (C37).
+    pub fn survey(
+        &mut self,
+        session: SessionId,
+        operation: OperationId,
+        cases: &[Passage],
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        let mut ready = 0;
+        for (at, Passage { channel, side, .. }) in (1..).zip(cases) {
+            let home = self.homes.get(channel).ok_or(Violation::NotAttached(*channel))?;
+            if self.ledger.handles(session, *channel, *side) == 0 {
+                return Err(Violation::NotAttached(*channel));
+            }
+            let chan = &home.chan;
+            // What another may send or take without asking is called home if this case is tried.
+            let lent = home.flow.as_ref().is_some_and(|flow| flow.is_lent_beside(session));
+            let can_go = lent
+                || match side {
+                    Side::Receive => chan.is_ready(),
+                    Side::Send => !chan.is_full() || chan.has_receive(|_| true),
+                };
+            if can_go || chan.ended().is_some() {
+                ready = at;
+                break;
+            }
+        }
+        commands.push(Command::send(session, Frame::Surveyed { operation, ready }));
+        Ok(())
     }
 
     /// Ends sends that do not wait and whose value is not on offer any more.

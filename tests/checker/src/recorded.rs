@@ -45,7 +45,7 @@ pub struct In<L> {
 }
 
 /// Makes a channel with a number.
-pub fn channel<L>(channel: u32, capacity: usize) -> (Out<L>, In<L>) {
+pub fn channel<L: Message>(channel: u32, capacity: usize) -> (Out<L>, In<L>) {
     let (sender, receiver) = channels::channel(capacity);
     (Out { channel, sender }, In { channel, receiver })
 }

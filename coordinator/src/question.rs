@@ -1,0 +1,62 @@
+//! Frames that ask, and change nothing: of a channel, of the whole, and whether all sleep.
+
+use std::time::Duration;
+
+use channels::id::SessionId;
+use channels::wire::{Frame, Role};
+
+use crate::relay::Violation;
+use crate::{Command, Coordinator};
+
+impl Coordinator {
+    /// A node asks, and nothing changes.
+    pub(crate) fn on_question(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        match frame {
+            Frame::Measure { channel, operation } => {
+                self.relay.measure(session, channel, operation, commands)
+            }
+            Frame::Survey { operation, cases } => {
+                self.relay.survey(session, operation, &cases, commands)
+            }
+            Frame::Inspect { operation } => {
+                let stats = self.scheduler.stats(now, self.relay.channels());
+                commands.push(Command::send(session, Frame::Inspected { operation, stats }));
+                Ok(())
+            }
+            other => self.on_sleep(now, session, other, commands),
+        }
+    }
+
+    /// What concerns deadlocks.
+    fn on_sleep(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        frame: Frame,
+        commands: &mut Vec<Command>,
+    ) -> Result<(), Violation> {
+        match frame {
+            Frame::Suspect {} if self.scheduler.is_at_rest() => {
+                self.vigil.on_suspect(now, self.sessions.keys().copied(), commands);
+            }
+            Frame::Suspect {} => {}
+            Frame::Awake { round } => self.vigil.on_awake(round),
+            Frame::Asleep { round, report } => {
+                let found = self.vigil.on_asleep(session, round, report);
+                let mut sessions = self.sessions.iter();
+                let client = sessions.find(|(_, at)| matches!(at.role, Role::Client { .. }));
+                if let (Some(report), Some((client, _))) = (found, client) {
+                    commands.push(Command::send(*client, Frame::Deadlock { report }));
+                }
+            }
+            other => return self.relay.on_lending(session, other, commands),
+        }
+        Ok(())
+    }
+}
