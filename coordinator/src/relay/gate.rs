@@ -67,10 +67,11 @@ impl Flow {
         Box::new(Self { credits, window, held: Default::default() })
     }
 
-    /// Whether another session than this may send or take without asking.
-    pub(super) fn is_lent_beside(&self, session: SessionId) -> bool {
+    /// Whether a session that tried to send or receive would first have something called home: only
+    /// then is known what there is.
+    pub(super) fn is_lent_beside(&self, session: SessionId, side: Side) -> bool {
         let credits = self.credits.out() > 0 && !self.credits.are_held_by(session);
-        credits || self.window.stands_in_the_way_of(session)
+        credits || side == Side::Receive && self.window.stands_in_the_way_of(session)
     }
 
     pub(super) fn has_held(&self, side: Side) -> bool {

@@ -127,7 +127,8 @@ impl Relay {
             }
             let chan = &home.chan;
             // What another may send or take without asking is called home if this case is tried.
-            let lent = home.flow.as_ref().is_some_and(|flow| flow.is_lent_beside(session));
+            let flow = home.flow.as_ref();
+            let lent = flow.is_some_and(|flow| flow.is_lent_beside(session, *side));
             let can_go = lent
                 || match side {
                     Side::Receive => chan.is_ready(),
