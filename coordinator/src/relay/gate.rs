@@ -67,11 +67,13 @@ impl Flow {
         Box::new(Self { credits, window, held: Default::default() })
     }
 
-    /// Whether a session that tried to send or receive would first have something called home: only
-    /// then is known what there is.
-    pub(super) fn is_lent_beside(&self, session: SessionId, side: Side) -> bool {
+    /// Whether a session that tried to send or receive would first have something called home, or
+    /// would find something that it has: only then is known what there is.
+    pub(super) fn is_lent(&self, session: SessionId, side: Side) -> bool {
         let credits = self.credits.out() > 0 && !self.credits.are_held_by(session);
-        credits || side == Side::Receive && self.window.stands_in_the_way_of(session)
+        let window = &self.window;
+        let early = window.stands_in_the_way_of(session) || window.is_owed_by(session);
+        credits || side == Side::Receive && early
     }
 
     pub(super) fn has_held(&self, side: Side) -> bool {

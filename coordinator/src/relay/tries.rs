@@ -128,7 +128,7 @@ impl Relay {
             let chan = &home.chan;
             // What another may send or take without asking is called home if this case is tried.
             let flow = home.flow.as_ref();
-            let lent = flow.is_some_and(|flow| flow.is_lent_beside(session, *side));
+            let lent = flow.is_some_and(|flow| flow.is_lent(session, *side));
             let can_go = lent
                 || match side {
                     Side::Receive => chan.is_ready(),

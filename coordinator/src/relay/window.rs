@@ -133,6 +133,11 @@ impl Window {
         self.owner.is_some_and(|owner| owner != session) || self.recalled
     }
 
+    /// Whether a session has some that it has not answered.
+    pub fn is_owed_by(&self, session: SessionId) -> bool {
+        self.owner == Some(session) && self.unanswered > 0
+    }
+
     /// Whether a session has some, or may have.
     pub fn is_owned_by(&self, session: SessionId) -> bool {
         self.owner == Some(session)
