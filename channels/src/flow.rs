@@ -62,8 +62,8 @@ pub(crate) struct Lent {
 pub(crate) struct Stocked {
     pub(crate) name: Name,
     pub(crate) parcel: Parcel,
-    /// Its turn: early offers have their numbers, and others that of the next early one.
-    turn: u64,
+    /// Its turn: offers come in the order of their values, whatever they are answers to.
+    pub(crate) turn: u64,
 }
 
 /// How an offer is answered.
@@ -196,29 +196,33 @@ impl Lent {
         self.credits = self.credits.saturating_add(credits);
     }
 
-    /// Early offers have come.
-    pub(crate) fn add_early(&mut self, first: u64, parcels: Vec<Parcel>) {
+    /// Early offers have come, the first of them at this turn.
+    pub(crate) fn add_early(&mut self, first: u64, parcels: Vec<Parcel>, turn: u64) {
         self.seen = first + parcels.len() as u64;
-        self.stock.extend((first..).zip(parcels).map(|(turn, parcel)| Stocked {
-            name: Name::Early(turn),
-            parcel,
-            turn,
-        }));
+        self.stock.extend(
+            (first..).zip(turn..).zip(parcels).map(|((number, turn), parcel)| Stocked {
+                name: Name::Early(number),
+                parcel,
+                turn,
+            }),
+        );
     }
 
     /// An offer returns to the stock, at its old place.
-    pub(crate) fn put_back(&mut self, name: Name, parcel: Parcel) {
-        let turn = match name {
-            Name::Early(number) => number,
-            Name::Asked(_) => self.stock.front().map_or(self.seen, |first| first.turn),
-        };
-        let at = self.stock.partition_point(|other| other.turn < turn);
-        self.stock.insert(at, Stocked { name, parcel, turn });
+    pub(crate) fn put_back(&mut self, stocked: Stocked) {
+        let at = self.stock.partition_point(|other| other.turn < stocked.turn);
+        self.stock.insert(at, stocked);
     }
 
     /// A receive has its answer, or is given up.
     pub(crate) fn stop_waiting(&mut self, operation: OperationId) {
         self.waiting.remove(&operation);
+    }
+
+    /// As if a receive that has its answer still waited.
+    #[cfg(test)]
+    pub(crate) fn wait_again(&mut self, operation: OperationId) {
+        self.waiting.insert(operation);
     }
 
     /// The receive that has waited longest.

@@ -11,15 +11,16 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use crate::flow::{Flow, Name};
+use crate::flow::{Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Parcel, Passage, Stats};
+use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Passage, Stats};
 
 mod lending;
 
@@ -31,6 +32,8 @@ pub struct Node {
     state: Mutex<State>,
     channels: DashMap<ChannelId, Known>,
     flows: DashMap<ChannelId, Weak<Flow>>,
+    /// Offers that have come.
+    offers: AtomicU64,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -62,9 +65,9 @@ impl Operation {
 pub(crate) enum Conclusion {
     Sent,
     Refused(End),
-    Offered(Parcel),
+    Offered(Stocked),
     /// It was in stock.
-    Stocked(Name, Parcel),
+    Stocked(Stocked),
     /// What it asked for was on its way: it is to look, and to ask again.
     Again,
     Ended(End),
@@ -86,6 +89,7 @@ impl Node {
             state: Mutex::default(),
             channels: DashMap::new(),
             flows: DashMap::new(),
+            offers: AtomicU64::new(0),
             doorbell: Box::new(doorbell),
         })
     }
@@ -131,7 +135,8 @@ impl Node {
                 self.conclude(operation, Conclusion::Refused(end));
             }
             Frame::Offer { operation, parcel } => {
-                self.conclude(operation, Conclusion::Offered(parcel));
+                let (name, turn) = (Name::Asked(operation), self.turns(1));
+                self.conclude(operation, Conclusion::Offered(Stocked { name, parcel, turn }));
             }
             Frame::Ended { operation, end } => self.conclude(operation, Conclusion::Ended(end)),
             Frame::Closed { operation, first } => {
@@ -290,27 +295,39 @@ impl Node {
 
     /// Gives an operation up; `frame` tells the home, unless the answer came before and says all.
     pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
-        let ended = self.state.lock().operations.remove(&operation);
-        match (ended, frame) {
-            (Some(Operation::Waiting(_, Some(flow))), Frame::Decline { channel, .. }) => {
-                let mut lent = flow.lock();
-                lent.stop_waiting(operation);
-                if lent.is_open() {
-                    self.state.lock().abandoned.insert(operation, flow.clone());
-                    self.push(Frame::Abandon { channel, operation });
-                } else {
-                    self.push(Frame::Decline { channel, operation });
-                }
+        let flow = match self.state.lock().operations.get(&operation) {
+            Some(Operation::Waiting(_, flow)) => flow.clone(),
+            _ => None,
+        };
+        // In one step: an offer that comes meanwhile finds it waiting, or abandoned.
+        let mut lent = flow.as_ref().map(|flow| flow.lock());
+        let mut state = self.state.lock();
+        let ended = state.operations.remove(&operation);
+        if let Some(Operation::Waiting(_, Some(flow))) = &ended
+            && let Some(lent) = lent.as_mut().filter(|lent| lent.is_open())
+        {
+            lent.stop_waiting(operation);
+            state.abandoned.insert(operation, flow.clone());
+            drop(state);
+            if let Frame::Decline { channel, .. } = frame {
+                self.push(Frame::Abandon { channel, operation });
             }
+            return;
+        }
+        drop(state);
+        if let Some(lent) = &mut lent {
+            lent.stop_waiting(operation);
+        }
+        drop(lent);
+        match (ended, frame) {
             (Some(Operation::Concluded(conclusion)), Frame::Decline { channel, .. }) => {
-                let (name, parcel) = match conclusion {
-                    Conclusion::Stocked(name, parcel) => (name, parcel),
-                    Conclusion::Offered(parcel) => (Name::Asked(operation), parcel),
-                    _ => return,
+                let (Conclusion::Stocked(stocked) | Conclusion::Offered(stocked)) = conclusion
+                else {
+                    return;
                 };
                 match self.flow(channel) {
-                    Some(flow) => self.put_back(&flow, name, parcel),
-                    None => self.push(name.untaken(channel)),
+                    Some(flow) => self.put_back(&flow, stocked),
+                    None => self.push(stocked.name.untaken(channel)),
                 }
             }
             (Some(ended), frame) if ended.is_unsettled() => self.push(frame),
@@ -354,8 +371,8 @@ impl Node {
         let mut state = self.state.lock();
         if let Some(flow) = state.abandoned.remove(&operation) {
             drop(state);
-            if let Conclusion::Offered(parcel) = conclusion {
-                self.put_back(&flow, Name::Asked(operation), parcel);
+            if let Conclusion::Offered(stocked) = conclusion {
+                self.put_back(&flow, stocked);
             }
             return;
         }

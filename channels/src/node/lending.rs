@@ -4,10 +4,11 @@
 //! Locks are taken in one order: a channel's, its flow's, the node's.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::{Conclusion, Node, Operation};
-use crate::flow::{Flow, Name, Stocked};
+use crate::flow::{Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Side};
 
@@ -57,8 +58,8 @@ impl Node {
         let mut state = self.state.lock();
         state.next_operation += 1;
         let operation = OperationId(state.next_operation);
-        if let Some(Stocked { name, parcel, .. }) = lent.take() {
-            let stocked = Operation::Concluded(Conclusion::Stocked(name, parcel));
+        if let Some(stocked) = lent.take() {
+            let stocked = Operation::Concluded(Conclusion::Stocked(stocked));
             state.operations.insert(operation, stocked);
         } else {
             let waiting = Operation::Waiting(waker, Some(flow.clone()));
@@ -104,11 +105,20 @@ impl Node {
         }
     }
 
+    /// The turn of an offer that has come, and of as many that follow it. Offers of a channel come
+    /// one after the other.
+    pub(super) fn turns(&self, count: usize) -> u64 {
+        self.offers.fetch_add(count as u64, Ordering::Relaxed)
+    }
+
     pub(super) fn on_early(&self, channel: ChannelId, first: u64, parcels: Vec<Parcel>) {
         let flow = self.flow(channel);
         let mut lent = flow.as_ref().map(|flow| flow.lock());
         match lent.as_mut().filter(|lent| lent.has(Side::Receive)) {
-            Some(lent) => lent.add_early(first, parcels),
+            Some(lent) => {
+                let turn = self.turns(parcels.len());
+                lent.add_early(first, parcels, turn);
+            }
             None => {
                 let count = parcels.len() as u32;
                 self.push(Frame::Untaken { channel, first, count });
@@ -118,28 +128,31 @@ impl Node {
 
     /// An offer whose receive was given up: it goes to another receive of this node, or waits for
     /// the next one, if the stock is open.
-    pub(super) fn put_back(&self, flow: &Flow, name: Name, parcel: Parcel) {
+    pub(super) fn put_back(&self, flow: &Flow, stocked: Stocked) {
         let mut lent = flow.lock();
         if !lent.is_open() || !lent.has(Side::Receive) {
-            return self.push(name.untaken(flow.channel()));
+            return self.push(stocked.name.untaken(flow.channel()));
         }
-        lent.put_back(name, parcel);
-        let Some(operation) = lent.first_waiting() else { return };
-        lent.stop_waiting(operation);
-        let mut state = self.state.lock();
-        let Some(slot @ Operation::Waiting(..)) = state.operations.get_mut(&operation) else {
+        lent.put_back(stocked);
+        while let Some(operation) = lent.first_waiting() {
+            lent.stop_waiting(operation);
+            let mut state = self.state.lock();
+            // One that has just got its answer waits no more.
+            let Some(slot @ Operation::Waiting(..)) = state.operations.get_mut(&operation) else {
+                continue;
+            };
+            let Some(stocked) = lent.take() else { return };
+            let now = Operation::Concluded(Conclusion::Stocked(stocked));
+            let before = std::mem::replace(slot, now);
+            if let Operation::Waiting(waker, Some(flow)) = before {
+                let channel = flow.channel();
+                state.abandoned.insert(operation, flow);
+                drop(state);
+                self.push(Frame::Abandon { channel, operation });
+                drop(lent);
+                waker.wake();
+            }
             return;
-        };
-        let Some(Stocked { name, parcel, .. }) = lent.take() else { return };
-        let now = Operation::Concluded(Conclusion::Stocked(name, parcel));
-        let before = std::mem::replace(slot, now);
-        if let Operation::Waiting(waker, Some(flow)) = before {
-            let channel = flow.channel();
-            state.abandoned.insert(operation, flow);
-            drop(state);
-            self.push(Frame::Abandon { channel, operation });
-            drop(lent);
-            waker.wake();
         }
     }
 }
@@ -150,4 +163,71 @@ fn fits(parcels: &[Parcel], parcel: &Parcel) -> bool {
     let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
     let each = CHUNK_BYTES_MAX / (parcels.len() + 1);
     first && parcel.payload.len() <= each && parcels.len() < PARCELS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANNEL: ChannelId = ChannelId(1);
+
+    /// A node whose tasks keep receiving from a channel.
+    fn open() -> (Arc<Node>, Arc<Flow>) {
+        let node = Node::new(|| ());
+        let flow = node.open_flow(CHANNEL, 4);
+        (0..4).for_each(|_| flow.lock().note_receive());
+        (node, flow)
+    }
+
+    fn parcel(byte: u8) -> Parcel {
+        Parcel { payload: vec![byte].into(), ..Parcel::default() }
+    }
+
+    fn begin(node: &Node) -> OperationId {
+        let receive = |operation| Frame::Receive { channel: CHANNEL, operation, select: 1 };
+        node.begin_receive(CHANNEL, Waker::noop().clone(), receive)
+    }
+
+    fn give_up(node: &Node, operation: OperationId) {
+        node.give_up(operation, Frame::Decline { channel: CHANNEL, operation });
+    }
+
+    fn offer(node: &Node, operation: OperationId, byte: u8) {
+        let parcel = parcel(byte);
+        assert_eq!(node.receive(Frame::Offer { operation, parcel }), None);
+    }
+
+    fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {
+        std::iter::from_fn(|| node.take_stocked(flow)).map(|parcel| parcel.payload[0]).collect()
+    }
+
+    /// Offers to receives that were given up meanwhile, one of which had got that of another.
+    #[test]
+    fn offers_that_return_stand_in_the_order_in_which_they_came() {
+        let (node, flow) = open();
+        let one = begin(&node);
+        give_up(&node, one);
+        let two = begin(&node);
+        offer(&node, one, b'a');
+        give_up(&node, two);
+        offer(&node, two, b'b');
+
+        let parcels = vec![parcel(b'c'), parcel(b'd')];
+        assert_eq!(node.receive(Frame::Early { channel: CHANNEL, first: 0, parcels }), None);
+        assert_eq!(take_all(&node, &flow), b"abcd");
+    }
+
+    /// Of two receives the first has just got its answer and not said so yet.
+    #[test]
+    fn an_offer_that_returns_goes_to_a_receive_that_waits() {
+        let (node, flow) = open();
+        let [one, two, three] = [begin(&node), begin(&node), begin(&node)];
+        node.receive(Frame::Ended { operation: two, end: crate::wire::End::Closed });
+        flow.lock().wait_again(two);
+        give_up(&node, one);
+        offer(&node, one, b'a');
+        let answer = node.poll(three, Waker::noop());
+        let is_it = |stocked: &Stocked| stocked.parcel.payload[..] == *b"a";
+        assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
+    }
 }

@@ -10,6 +10,7 @@ use super::Remote;
 use super::error::{RecvError, TryRecvError};
 use crate::chan::Received;
 use crate::claim::{Waiting, Wakes};
+use crate::flow::Stocked;
 use crate::handle::{Message, Receiver};
 use crate::id::ChannelId;
 use crate::line::Place;
@@ -328,17 +329,16 @@ impl ReceiveOperation {
 }
 
 fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
-    let Remote { node, channel, operation } = remote;
-    let (channel, operation) = (*channel, *operation);
+    let (node, channel) = (&remote.node, remote.channel);
     match conclusion {
-        Conclusion::Offered(parcel) => {
-            node.push(Frame::Accept { channel, operation });
+        Conclusion::Offered(Stocked { name, parcel, .. }) => {
+            node.push(name.taken(channel));
             if let Some(flow) = node.flow(channel) {
                 flow.lock().note_receive();
             }
             unpack(node, parcel)
         }
-        Conclusion::Stocked(name, parcel) => {
+        Conclusion::Stocked(Stocked { name, parcel, .. }) => {
             node.push(name.taken(channel));
             unpack(node, parcel)
         }
