@@ -82,10 +82,11 @@ impl<M, W: Waiter> Chan<M, W> {
         next
     }
 
-    /// Whether there is no room and nothing aside.
+    /// Whether there is no room, nothing aside, and no receive in line: the first may be a case
+    /// whose select has chosen another, and one behind it may wait.
     #[inline]
     pub fn is_merely_full(&self) -> bool {
-        self.buffer.len() >= self.capacity() && self.aside.is_none()
+        self.buffer.len() >= self.capacity() && self.aside.is_none() && self.receives.is_empty()
     }
 
     /// Whether a parked send has returned Ok, if that is plain to see.

@@ -46,8 +46,8 @@ pub(super) enum Parked {
     Receive(Place),
     /// A select that would send: it has no place.
     Watch,
-    /// It waits at a gate. With the side whose handles it needs; a close and a question, once asked,
-    /// need none.
+    /// It waits at a gate. With the side whose handles it needs; a close and a question, once
+    /// asked, need none.
     Held(Option<Side>),
 }
 

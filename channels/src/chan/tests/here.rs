@@ -374,6 +374,19 @@ fn short_ways_give_and_take_and_fetch() {
 }
 
 #[test]
+fn a_send_does_not_wait_while_a_receive_waits_behind_a_case_that_is_over() {
+    let mut bench = Bench::new(0);
+    let [one, other] = cases(['x', 'y']);
+    assert!(one.claim(), "the select has chosen elsewhere");
+    bench.wait_receive(other);
+    let place = bench.wait_receive(task('r'));
+    assert!(!bench.chan.give(&mut Some(1), &mut None) && !bench.chan.is_merely_full());
+    bench.send(1);
+    assert_eq!(bench.chan.fetch(place), Some(1));
+    assert!(bench.chan.is_merely_full());
+}
+
+#[test]
 fn a_rendezvous_is_taken_from_the_send_that_waits() {
     let mut bench = Bench::new(0);
     let mut told = None;
