@@ -56,8 +56,8 @@ pub(crate) struct Shared<T> {
     capacity: u32,
     waking: Waking,
     made: Made,
-    /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Changes under
-    /// the lock.
+    /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Changes
+    /// under the lock.
     gone: AtomicU8,
 }
 

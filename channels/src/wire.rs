@@ -10,6 +10,8 @@
 //! coordinator copies them and never looks inside. The handles that a payload carries are listed
 //! beside it.
 
+#[macro_use]
+mod frames;
 mod batch;
 mod field;
 mod value;
@@ -25,7 +27,7 @@ pub use batch::{BatchWriter, Envelope, link_batch, read_batch};
 pub use value::{Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats};
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 /// The payload of one message, result or argument list, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Handles in one message.
@@ -44,50 +46,6 @@ pub const CHUNK_BYTES_MAX: usize = 32 << 10;
 pub const PARCELS_MAX: usize = 4096;
 /// The largest capacity that a channel may have.
 pub const CAPACITY_MAX: usize = 1 << 24;
-
-macro_rules! frames {
-    ($($(#[$doc:meta])* $kind:literal $name:ident {
-        $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
-    })*) => {
-        /// One unit on the socket. Fields are described from the receiver's side.
-        #[derive(Clone, PartialEq, Debug)]
-        pub enum Frame {
-            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type,)* },)*
-        }
-
-        impl Frame {
-            fn kind(&self) -> u8 {
-                match self { $(Self::$name { .. } => $kind,)* }
-            }
-
-            fn put_fields(&self, out: &mut Vec<u8>) {
-                match self { $(Self::$name { $($field,)* } => { $($field.put(out);)* })* }
-            }
-
-            fn take_fields(kind: u8, body: &mut Bytes) -> Result<Self, MalformedFrame> {
-                match kind {
-                    $($kind => Ok(Self::$name {
-                        $($field: <$type>::read(body).map_err(|error| error.within(
-                            concat!(stringify!($name), ".", stringify!($field))))?,)*
-                    }),)*
-                    _ => Err(MalformedFrame::new(format!("frame kind {kind} is not known"))),
-                }
-            }
-        }
-
-        impl fmt::Display for Frame {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                match self {
-                    $(Self::$name { $($field,)* } => {
-                        write!(out, stringify!($name))?;
-                        $(write!(out, concat!(" ", stringify!($field), "={:?}"), $field)?;)*
-                        Ok(())
-                    })*
-                }
-            }
-        }
-    };
-}
 
 frames! {
     /// Node: the first frame of a session.
