@@ -2,7 +2,7 @@
 //! deadlocks (C54). Nothing here decides that there is one; it says what is so, and never more.
 //!
 //! An *agent* is whatever uses channels and can be asked: a task whose executor polls it through
-//! [`Agent::poll`], or a thread that waits in [`blocking`](crate::blocking). In a *round* of the
+//! `Agent::poll`, or a thread that waits in [`blocking`](crate::blocking). In a *round* of the
 //! census every agent is roused, which a future must bear at any time, and polled once with a waker
 //! made for the round. If it is pending then, its *answer* is that waker and the marks that channel
 //! operations left (see `waiting.rs`). It is *asleep* as long as

@@ -3,7 +3,7 @@
 //! A task parked on a channel gives its place on the worker to another, for that other may be the
 //! one it waits for. A task that waits for a disk or a socket keeps it. The executor asks here.
 //!
-//! A task that is polled in [`mark_while`] leaves a *mark* wherever it comes to wait on a channel:
+//! A task that is polled in `mark_while` leaves a *mark* wherever it comes to wait on a channel:
 //! what is stored there is not a clone of the task's waker but a waker of its own around it. So it
 //! is known how many of the task's wakers channels hold, and for how long; all others are held by
 //! something else (see `census.rs`). Outside of it a mark costs a look at a flag.

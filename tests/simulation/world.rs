@@ -160,7 +160,7 @@ impl World {
         let ended = ends.borrow().is_some();
         if ended {
             // Until the last handle is given back, and whoever died is fenced.
-            let until = self.shared.now() + 3 * LEASE;
+            let until = self.shared.now() + 12 * LEASE;
             while self.shared.now() < until {
                 self.step();
             }
