@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::cluster::{processes, with_processes};
 use runtime::{Receiver, Sender, channel, spawn, task};
 
+/// So many that most are sent under credits, without waiting for anything.
+const WORDS: u32 = 200;
+
 /// Blocks the thread, as no task should.
 fn block_until_there(file: &Path) {
     let begun = Instant::now();
@@ -19,22 +22,21 @@ fn block_until_there(file: &Path) {
 
 #[task]
 async fn say_and_block(words: Sender<u32>, until: PathBuf) {
-    for word in 0..3 {
+    for word in 0..WORDS {
         words.send(word).await.unwrap();
     }
     block_until_there(&until);
 }
 
-/// The values are sent under credits, so the task never waits for anything.
 #[test]
 fn what_a_task_sent_leaves_though_its_thread_is_blocked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("heard");
     let runtime = processes(1).threads(1).build().unwrap();
     runtime.block_on(async {
-        let (words_in, words) = channel(8);
+        let (words_in, words) = channel(64);
         let task = spawn(say_and_block(words_in, file.clone()));
-        for word in 0..3 {
+        for word in 0..WORDS {
             assert_eq!(words.recv().await, Ok(word));
         }
         fs::write(&file, "").unwrap();
@@ -45,7 +47,7 @@ fn what_a_task_sent_leaves_though_its_thread_is_blocked() {
 #[task]
 async fn write_when_told(told: Receiver<u32>, file: PathBuf) -> u32 {
     let mut sum = 0;
-    for _ in 0..3 {
+    for _ in 0..WORDS {
         sum += told.recv().await.unwrap();
     }
     fs::write(&file, "").unwrap();
@@ -57,13 +59,13 @@ fn what_main_sent_leaves_though_its_thread_is_blocked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("told");
     with_processes(1, async {
-        let (tell, told) = channel(8);
+        let (tell, told) = channel(64);
         let task = spawn(write_when_told(told, file.clone()));
-        for word in 1..=3 {
+        for word in 0..WORDS {
             tell.send(word).await.unwrap();
         }
         block_until_there(&file);
-        assert_eq!(task.await, Ok(6));
+        assert_eq!(task.await, Ok(WORDS * (WORDS - 1) / 2));
     });
 }
 
