@@ -331,6 +331,8 @@ impl Node {
         }
         drop(state);
         if let Some(lent) = &mut lent {
+            // A select that is served elsewhere time and again wants this too.
+            lent.note_receive();
             lent.stop_waiting(operation);
         }
         drop(lent);

@@ -1,9 +1,9 @@
 //! Carries one session's frames between a node and the coordinator, over as many links as it takes.
 //!
 //! Three loops share a link: one reads and one writes, by turns of whoever works the link
-//! (`drive.rs`); one keeps the time, on the connection's own thread. Whichever finds the link broken
-//! ends all three; then a new one is tried, at once and again after growing pauses, until the
-//! session goes on or is over.
+//! (`drive.rs`); one keeps the time, on the connection's own thread. Whichever finds the link
+//! broken ends all three; then a new one is tried, at once and again after growing pauses, until
+//! the session goes on or is over.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
