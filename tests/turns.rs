@@ -1,102 +1,131 @@
 //! A link is worked by the threads of tasks while they let it, and by another when they do not.
 
-use std::fs;
+use std::io::Read;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cluster::{processes, with_processes};
 use runtime::{Receiver, Sender, channel, spawn, task};
+use tempfile::TempDir;
 
 /// So many that most are sent under credits, without waiting for anything.
 const WORDS: u32 = 200;
+/// A thread that is blocked for longer is so for ever.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Blocks the thread, as no task should.
-fn block_until_there(file: &Path) {
-    let begun = Instant::now();
-    while !file.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{file:?} never came");
-        thread::sleep(Duration::from_millis(1));
+/// Who knocks waits until it is opened.
+struct Door {
+    folder: TempDir,
+    listener: UnixListener,
+}
+
+impl Door {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("door")).unwrap();
+        Self { folder, listener }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("door")
+    }
+
+    /// For one who has knocked, or will.
+    fn open(&self) {
+        drop(self.listener.accept().unwrap());
     }
 }
 
+/// Blocks the thread, as no task should.
+fn knock(door: &Path) {
+    let mut waiting = UnixStream::connect(door).unwrap();
+    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(waiting.read(&mut [0]).expect("the door is opened"), 0);
+}
+
 #[task]
-async fn say_and_block(words: Sender<u32>, until: PathBuf) {
+async fn say_and_block(words: Sender<u32>, door: PathBuf) {
     for word in 0..WORDS {
         words.send(word).await.unwrap();
     }
-    block_until_there(&until);
+    knock(&door);
 }
 
 #[test]
 fn what_a_task_sent_leaves_though_its_thread_is_blocked() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("heard");
+    let door = Door::new();
     let runtime = processes(1).threads(1).build().unwrap();
     runtime.block_on(async {
         let (words_in, words) = channel(64);
-        let task = spawn(say_and_block(words_in, file.clone()));
+        let task = spawn(say_and_block(words_in, door.path()));
         for word in 0..WORDS {
             assert_eq!(words.recv().await, Ok(word));
         }
-        fs::write(&file, "").unwrap();
+        door.open();
         task.await.unwrap();
     });
 }
 
 #[task]
-async fn write_when_told(told: Receiver<u32>, file: PathBuf) -> u32 {
+async fn knock_when_told(told: Receiver<u32>, door: PathBuf) -> u32 {
     let mut sum = 0;
     for _ in 0..WORDS {
         sum += told.recv().await.unwrap();
     }
-    fs::write(&file, "").unwrap();
+    knock(&door);
     sum
 }
 
 #[test]
 fn what_main_sent_leaves_though_its_thread_is_blocked() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("told");
+    let door = Door::new();
+    let path = door.path();
+    let (heard_in, heard) = mpsc::channel();
+    thread::spawn(move || {
+        door.open();
+        heard_in.send(()).ok();
+    });
     with_processes(1, async {
         let (tell, told) = channel(64);
-        let task = spawn(write_when_told(told, file.clone()));
+        let task = spawn(knock_when_told(told, path));
         for word in 0..WORDS {
             tell.send(word).await.unwrap();
         }
-        block_until_there(&file);
+        heard.recv_timeout(PATIENCE).expect("the task has heard all of it");
         assert_eq!(task.await, Ok(WORDS * (WORDS - 1) / 2));
     });
 }
 
 #[task]
-async fn block(ready: Sender<()>, until: PathBuf) {
+async fn block(ready: Sender<()>, door: PathBuf) {
     ready.send(()).await.unwrap();
-    block_until_there(&until);
+    knock(&door);
 }
 
 #[task]
-fn write_then_answer(told: Receiver<u32>, file: PathBuf, answers: Sender<u32>) {
+fn answer(told: Receiver<u32>, answers: Sender<u32>) {
     let word = told.recv_blocking().unwrap();
     answers.send_blocking(word + 1).unwrap();
-    fs::write(&file, "").unwrap();
 }
 
 /// The only thread that runs async tasks is blocked until a frame has come and another has left.
 #[test]
 fn frames_come_to_a_worker_whose_threads_are_all_blocked() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("unblocked");
+    let door = Door::new();
     let runtime = processes(1).threads(1).build().unwrap();
     runtime.block_on(async {
         let ((tell, told), (answers_in, answers)) = (channel(0), channel(0));
         let (ready_in, ready) = channel(0);
-        let writing = spawn(write_then_answer(told, file.clone(), answers_in));
-        let blocking = spawn(block(ready_in, file));
+        let answering = spawn(answer(told, answers_in));
+        let blocking = spawn(block(ready_in, door.path()));
         ready.recv().await.unwrap();
         tell.send(41).await.unwrap();
         assert_eq!(answers.recv().await, Ok(42));
-        writing.await.unwrap();
+        door.open();
+        answering.await.unwrap();
         blocking.await.unwrap();
     });
 }
@@ -113,7 +142,8 @@ async fn increment(numbers: Receiver<u64>, sums: Sender<u64>) {
 fn whoever_waits_gets_answers() {
     let runtime = processes(1).build().unwrap();
     let ((numbers, numbers_out), (sums_in, sums)) = (channel(0), channel(0));
-    let task = runtime.block_on(async { spawn(increment(numbers_out, sums_in)) });
+    let mut task = None;
+    runtime.block_on(async { task = Some(spawn(increment(numbers_out, sums_in))) });
     for round in 0..20 {
         runtime.block_on(async {
             numbers.send(round).await.unwrap();
@@ -135,5 +165,5 @@ fn whoever_waits_gets_answers() {
         }
     });
     drop(numbers);
-    runtime.block_on(task).unwrap();
+    runtime.block_on(task.unwrap()).unwrap();
 }

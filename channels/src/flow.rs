@@ -6,8 +6,8 @@
 //! in stock takes it at once; the word that it was taken leaves before all that its task does next.
 //!
 //! Nothing is asked ahead for a receive that stands alone: only after several on this node, those
-//! that were given up included, and after each recall later, does a receive say how many more would be taken. From then on the
-//! *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
+//! that were given up included, and after each recall later, does a receive say how many more
+//! would be taken. From then on the *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
 //! not to one receive. An offer whose receive was given up stays, for the next one, so that the
 //! order stays; and a receive that asked, and was then served from the stock, abandons what it
 //! asked for to the stock.
