@@ -32,10 +32,13 @@ mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
+pub mod price;
 mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+#[cfg(feature = "cli")]
+pub mod sim;
 mod task;
 
 use deadlock::Vigil;

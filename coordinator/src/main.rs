@@ -1,4 +1,5 @@
-//! `farspawn coordinator`: the coordinator as a process of its own.
+//! `farspawn coordinator`: the coordinator as a process of its own. `farspawn sim`: its policies in
+//! virtual time.
 
 use std::ffi::OsString;
 use std::fs;
@@ -14,6 +15,7 @@ use coordinator::Settings;
 use coordinator::platform::{Local, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
+use coordinator::sim::flags::Flags;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 /// Goroutines and channels across processes.
 #[derive(Debug, Parser)]
 #[command(name = "farspawn", version)]
-struct Flags {
+struct Arguments {
     #[command(subcommand)]
     command: Subcommands,
 }
@@ -33,6 +35,11 @@ enum Subcommands {
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
     /// the key file's content; one client at a time.
     Coordinator(Coordinate),
+    /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
+    /// it takes.
+    ///
+    /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
+    Sim(Box<Flags>),
 }
 
 #[derive(Debug, Parser)]
@@ -61,7 +68,16 @@ struct Coordinate {
 async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
-    let Flags { command: Subcommands::Coordinator(flags) } = Flags::parse();
+    match Arguments::parse().command {
+        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Sim(flags) => {
+            std::io::stdout().write_all(flags.run()?.as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }

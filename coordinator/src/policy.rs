@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use channels::wire::Place;
 
-use crate::placement::Thresholds;
+use crate::placement::paper::Thresholds;
 
 /// What the scheduler is told at the start.
 #[derive(Clone, Debug)]

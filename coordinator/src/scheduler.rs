@@ -19,7 +19,7 @@ use channels::outcome::Outcome;
 use channels::wire::{Frame, Parcel, Place, Stats};
 
 use crate::Command;
-use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
+use crate::placement::paper::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
