@@ -40,7 +40,7 @@ mod tuning;
 
 use ladder::Ladder;
 use pool::{Candidate, Place, Pool};
-use profile::{Need, Profiles};
+use profile::{Hold, Need, Profiles};
 pub use tuning::{Element, Elements, Mode, Tuning};
 
 /// The policy.
@@ -88,9 +88,9 @@ struct Task {
     place: Place,
     worker: Option<WorkerNo>,
     /// What is kept for it on its worker.
-    holds: Need,
+    holds: Hold,
     /// How full its worker was when it came.
-    load: f64,
+    load: f32,
     /// It exceeds its worker's limits.
     exceeds: bool,
     children: Option<(KindNo, u32)>,
@@ -225,7 +225,7 @@ impl Farspawn {
             depth,
             place: Place::default(),
             worker: None,
-            holds: Need::default(),
+            holds: Hold::default(),
             load: 0.0,
             exceeds: false,
             children: None,
@@ -251,7 +251,7 @@ impl Farspawn {
     fn takes_over(&mut self, worker: WorkerNo, parent: TaskNo, task: &mut Task) -> bool {
         let Some(above) = at(&mut self.tasks, parent.0) else { return false };
         let Some(place) = at(&mut self.workers, worker.0) else { return false };
-        if place.stage != Stage::Open || above.holds == Need::default() {
+        if place.stage != Stage::Open || above.holds == Hold::default() {
             return false;
         }
         task.holds = std::mem::take(&mut above.holds);
@@ -277,15 +277,12 @@ impl Farspawn {
             return;
         };
         self.growth.completions += 1;
-        self.leave(worker, &task);
-        let Some(usage) = usage else {
-            self.profiles.on_death(task.kind);
-            return;
-        };
-        if let Some(place) = at(&mut self.workers, worker.0) {
-            place.finished += 1;
+        match &usage {
+            Some(usage) => self.learn(worker, &task, usage),
+            None => self.profiles.on_death(task.kind),
         }
-        self.learn(worker, &task, &usage);
+        // Last, for it puts the worker where its load and its speed belong.
+        self.leave(worker, &task);
         self.settle(now, worker, commands);
     }
 
@@ -298,11 +295,14 @@ impl Farspawn {
             let speed = (expected / taken).clamp(0.1, 1.2);
             place.speed += 0.5 * (speed - place.speed);
         }
+        if let Some(place) = at(&mut self.workers, worker.0) {
+            place.finished += 1;
+        }
         let (old, pooled) = {
             let profile = self.profiles.get(task.kind);
             (profile.need, f64::from(profile.pooled))
         };
-        self.profiles.learn(task.kind, usage, task.load);
+        self.profiles.learn(task.kind, usage, f64::from(task.load));
         self.profiles.learn_next(task.kind, task.children);
         let new = self.profiles.get(task.kind).need;
         self.pooled.share += pooled * (new.share - old.share);
@@ -313,7 +313,7 @@ impl Farspawn {
         let Some(task) = at(&mut self.tasks, number.0) else { return };
         let Some(worker) = task.worker.take() else { return };
         let copy = *task;
-        task.holds = Need::default();
+        task.holds = Hold::default();
         task.exceeds = false;
         self.leave(worker, &copy);
         self.profiles.on_death(copy.kind);
@@ -351,17 +351,17 @@ impl Farspawn {
 
     /// A task leaves its worker.
     fn leave(&mut self, worker: WorkerNo, task: &Task) {
-        self.resident.share -= task.holds.share;
-        self.resident.work -= task.holds.work;
+        self.resident.share -= f64::from(task.holds.share);
+        self.resident.work -= f64::from(task.holds.work);
         self.resident.count = self.resident.count.saturating_sub(1);
         if self.resident.count == 0 {
             self.resident = Sums::default();
         }
         let Some(place) = at(&mut self.workers, worker.0) else { return };
         place.tasks = place.tasks.saturating_sub(1);
-        place.cpu -= task.holds.cpu;
-        place.network -= task.holds.network;
-        place.memory -= task.holds.memory;
+        place.cpu -= f64::from(task.holds.cpu);
+        place.network -= f64::from(task.holds.network);
+        place.memory -= f64::from(task.holds.memory);
         place.exceeding -= u16::from(task.exceeds);
         if place.tasks == 0 {
             (place.cpu, place.network, place.memory) = (0.0, 0.0, 0.0);
@@ -394,8 +394,11 @@ impl Farspawn {
     ) {
         let Some(worker) = at(&mut self.workers, number.0) else { return };
         let held = report.held.max(1);
-        worker.active = (f64::from(report.running) / f64::from(held)).min(1.0);
-        self.reorder(number);
+        let active = (f64::from(report.running.max(1)) / f64::from(held)).min(1.0);
+        if worker.active != active {
+            worker.active = active;
+            self.reorder(number);
+        }
         if !self.has(Element::Push) {
             self.answer_poll(now, number, commands);
         }

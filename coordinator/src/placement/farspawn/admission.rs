@@ -7,8 +7,6 @@ use crate::placement::farspawn::profile::MEMORY_PART;
 
 /// Workers that are looked at for one task, at most.
 const LOOKED_AT_MAX: usize = 16;
-/// A task is given so many times its longest before its worker's time limit.
-const TIME_MARGIN: f64 = 1.25;
 
 /// How full workers may be, and which is preferred.
 #[derive(Clone, Copy, Debug)]
@@ -80,18 +78,19 @@ impl Farspawn {
         let Some(task) = at(&mut self.tasks, candidate.task.0) else { return };
         let Some(place) = at(&mut self.workers, worker.0) else { return };
         task.worker = Some(worker);
-        task.holds = need;
+        let hold = need.hold();
+        task.holds = hold;
         task.exceeds = exceeds;
-        task.load = place.cpu_load().max(place.network_load());
+        task.load = place.cpu_load().max(place.network_load()) as f32;
         place.tasks += 1;
-        place.cpu += need.cpu;
-        place.network += need.network;
-        place.memory += need.memory;
+        place.cpu += f64::from(hold.cpu);
+        place.network += f64::from(hold.network);
+        place.memory += f64::from(hold.memory);
         place.exceeding += u16::from(exceeds);
         place.idle_since = None;
         place.is_sealed |= alone;
-        self.resident.share += need.share;
-        self.resident.work += need.work;
+        self.resident.share += f64::from(hold.share);
+        self.resident.work += f64::from(hold.work);
         self.resident.count += 1;
         self.reorder(worker);
         commands.push(Command::Dispatch(candidate.task, worker));
@@ -139,6 +138,12 @@ impl Farspawn {
         };
         let half = 0.5 * need.cpu / self.shape.cores;
         let half_network = 0.5 * need.network / self.shape.network;
+        if self.has(Element::Overcommit)
+            && (self.by_cpu.is_full((aim.fill - half).max(0.0))
+                || self.by_network.is_full((self.tuning.fill_network - half_network).max(0.0)))
+        {
+            return None;
+        }
         match aim.order {
             Order::Emptiest => self.by_load.upwards().take(LOOKED_AT_MAX).for_each(&mut note),
             // In the dimension that the task needs most of: what is full there is passed at once.
@@ -171,8 +176,7 @@ impl Farspawn {
         if worker.stage != Stage::Open || worker.is_sealed {
             return false;
         }
-        let longest = Duration::from_secs_f64(TIME_MARGIN * need.longest);
-        let in_time = now + longest < worker.deadline;
+        let in_time = now + need.longest < worker.deadline;
         if worker.tasks == 0 {
             // One that takes as long as a worker lives: a fresh worker is the best there is.
             return in_time || now < worker.ready + worker.shape.lifetime / 2;
@@ -181,10 +185,8 @@ impl Farspawn {
         let has_room = if by_slots {
             f64::from(worker.tasks) < worker.shape.cores.floor()
         } else {
-            worker.cpu * worker.active + 0.5 * need.cpu
-                <= fill * worker.shape.cores * worker.speed.min(1.0)
-                && worker.network * worker.active + 0.5 * need.network
-                    <= fill_network * worker.shape.network
+            worker.cpu_load() + 0.5 * need.cpu / worker.shape.cores <= fill
+                && worker.network_load() + 0.5 * need.network / worker.shape.network <= fill_network
         };
         !alone && in_time && has_memory && has_room
     }

@@ -268,11 +268,12 @@ impl Farspawn {
     /// Demand has exceeded the workers for a while, and tasks keep coming.
     fn wanted_by_rate(&mut self, now: Duration, usable: f64) -> usize {
         let (arrivals, completions) = (self.growth.arrivals, self.growth.completions);
-        let (since, arrivals_then, completions_then) =
-            *self.growth.short_since.get_or_insert((now, arrivals, completions));
-        let due = since + self.tuning.hold;
-        if now < due {
-            self.growth.timers.insert((due, Timer::Short));
+        let Some((since, arrivals_then, completions_then)) = self.growth.short_since else {
+            self.growth.short_since = Some((now, arrivals, completions));
+            self.growth.timers.insert((now + self.tuning.hold, Timer::Short));
+            return 0;
+        };
+        if now < since + self.tuning.hold {
             return 0;
         }
         self.growth.short_since = None;

@@ -63,6 +63,12 @@ impl Ladder {
         rungs.flat_map(|rung| self.rungs[rung].iter().copied())
     }
 
+    /// Whether nobody has less than this load, but for who has none at all. A step counts as full:
+    /// to look at everybody on it would cost more than it gains.
+    pub(super) fn is_full(&self, load: f64) -> bool {
+        self.taken_from(0).is_none_or(|rung| rung > 0 && rung >= Self::rung(load))
+    }
+
     /// From this load downwards.
     pub(super) fn downwards(&self, load: f64) -> impl Iterator<Item = u32> {
         let mut next = self.taken_until(Self::rung(load));
@@ -118,6 +124,7 @@ mod tests {
         ladder.remove(7);
         assert_eq!(ladder.downwards(100.0).collect::<Vec<_>>(), [2, 4, 1, 0]);
         assert_eq!(ladder.upwards().count(), 4);
+        assert!(ladder.is_full(0.5) && !ladder.is_full(0.51));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What tasks of a kind are expected to take, learned from those that ended.
 
+use std::time::Duration;
+
 use super::tuning::{Element, Elements};
 use crate::placement::{KindNo, Shape, Usage};
 
@@ -17,6 +19,8 @@ const WEIGHT_MIN: f64 = 0.05;
 const DEATHS_MAX: u32 = 2;
 /// Bytes of a channel for which two tasks are kept together: a millisecond of a network.
 const CHANNEL_BYTES_MIN: f64 = 75e3;
+/// A task is given so many times its longest before its worker's time limit.
+const TIME_MARGIN: f64 = 1.25;
 /// Stages of a chain, at most.
 const CHAIN_MAX: usize = 8;
 
@@ -33,10 +37,30 @@ pub(super) struct Need {
     pub(super) share: f64,
     /// Seconds of a whole worker.
     pub(super) work: f64,
-    /// How long it takes on a worker where nothing else runs.
-    pub(super) alone: f64,
     /// How long at the worst.
-    pub(super) longest: f64,
+    pub(super) longest: Duration,
+}
+
+/// The same, as it is kept for a task on its worker.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Hold {
+    pub(super) cpu: f32,
+    pub(super) network: f32,
+    pub(super) memory: f32,
+    pub(super) share: f32,
+    pub(super) work: f32,
+}
+
+impl Need {
+    pub(super) fn hold(&self) -> Hold {
+        Hold {
+            cpu: self.cpu as f32,
+            network: self.network as f32,
+            memory: self.memory as f32,
+            share: self.share as f32,
+            work: self.work as f32,
+        }
+    }
 }
 
 /// One kind.
@@ -164,19 +188,19 @@ impl Profiles {
     }
 
     fn renew(&mut self, kind: KindNo) {
-        let mut chain = vec![kind];
-        while chain.len() < CHAIN_MAX {
-            let last = chain[chain.len() - 1];
-            let next = self.get(last).next.map(|(next, _)| next);
-            match next {
-                Some(next) if !chain.contains(&next) && self.is_chained(last, next) => {
-                    chain.push(next);
-                }
-                _ => break,
+        let mut chain = [kind; CHAIN_MAX];
+        let mut stages = [*self.get(kind); CHAIN_MAX];
+        let mut length = 1;
+        while length < CHAIN_MAX {
+            let Some((next, _)) = stages[length - 1].next else { break };
+            if chain[..length].contains(&next) || !self.is_chained(chain[length - 1], next) {
+                break;
             }
+            chain[length] = next;
+            stages[length] = *self.get(next);
+            length += 1;
         }
-        let stages: Vec<Profile> = chain.into_iter().map(|kind| *self.get(kind)).collect();
-        self.get(kind).need = self.need_of(&stages);
+        self.get(kind).need = self.need_of(&stages[..length]);
     }
 
     fn need_of(&self, stages: &[Profile]) -> Need {
@@ -193,14 +217,14 @@ impl Profiles {
             memory / (MEMORY_PART * free),
         ];
         let share = shares.into_iter().fold(0.0, f64::max);
+        let longest = TIME_MARGIN * sum(|stage| stage.longest);
         Need {
             cpu: cpu / alone,
             network,
             memory,
             share,
             work: share * alone,
-            alone,
-            longest: sum(|stage| stage.longest),
+            longest: Duration::from_secs_f64(longest.clamp(0.0, 1e9)),
         }
     }
 }
