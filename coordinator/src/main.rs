@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
+use coordinator::placement::{self, Choice};
 use coordinator::platform::{Local, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
@@ -59,6 +60,10 @@ struct Coordinate {
     /// Silence in milliseconds after which a node counts as lost
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
     lease_ms: u64,
+    /// Where tasks run and how many workers there are: conventional, paper or farspawn [default:
+    /// the paper's algorithm without its polls, with workers that wait for more tasks]
+    #[arg(long, value_name = "NAME")]
+    policy: Option<placement::choice::Policy>,
     /// What a worker runs: the client's own program, and its arguments
     #[arg(required = true, last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -89,8 +94,9 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         arguments: arguments.to_vec(),
         environment: vec![threads],
     });
-    let policy =
+    let mut policy =
         Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
+    policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
     let settings =
         Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
@@ -107,6 +113,16 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     let totals = serve(listener, config, Box::new(platform), stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
+}
+
+/// A policy for workers on this machine.
+fn choice(name: placement::choice::Policy, policy: &Policy) -> anyhow::Result<Choice> {
+    let mut choice = Choice::new(name, policy.local_shape(), policy.workers_max);
+    // A worker costs nothing here while it waits.
+    choice.tuning.linger = policy.idle_timeout;
+    choice.tuning.idle_max = policy.idle_timeout;
+    choice.build(0)?;
+    Ok(choice)
 }
 
 /// Reads the key, or makes one that only this user can read.

@@ -121,6 +121,9 @@ pub enum Event {
     Polled(WorkerNo, Report),
     /// A worker is gone. Its tasks are returned or finished next.
     Lost(WorkerNo),
+    /// A worker that was to be told to end is still needed, by something there that outlived its
+    /// task: it was not told.
+    Kept(WorkerNo),
     /// The platform did not start a worker.
     Refused,
     /// The time of [`Placement::wake_at`] has come.

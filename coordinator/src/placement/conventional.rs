@@ -11,6 +11,9 @@ use super::{Channels, Command, Event, Life, Placement, TaskNo, WorkerNo, WorkerS
 /// How long after a refusal the next launch is tried.
 const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a worker that is still needed is left alone.
+const KEPT_PAUSE: Duration = Duration::from_secs(1);
+
 /// The baseline.
 #[derive(Debug)]
 pub struct Conventional {
@@ -20,6 +23,10 @@ pub struct Conventional {
     places: Vec<Option<WorkerNo>>,
     present: usize,
     starting: usize,
+    /// Workers whose task ended, but not their invocation.
+    kept: Vec<WorkerNo>,
+    /// When they are told to end once more.
+    ask_kept: Option<Duration>,
     /// No launch before this time, once one was refused.
     launch_after: Option<Duration>,
 }
@@ -33,7 +40,26 @@ impl Conventional {
             places: Vec::new(),
             present: 0,
             starting: 0,
+            kept: Vec::new(),
+            ask_kept: None,
             launch_after: None,
+        }
+    }
+
+    fn use_kept(&mut self, commands: &mut Vec<Command>) {
+        while !self.pool.is_empty()
+            && let Some(worker) = self.kept.pop()
+        {
+            self.give(worker, commands);
+        }
+    }
+
+    fn give(&mut self, worker: WorkerNo, commands: &mut Vec<Command>) {
+        if let Some(task) = self.pool.pop_front() {
+            put(&mut self.places, task.0, worker);
+            commands.push(Command::Dispatch(task, worker));
+        } else {
+            commands.push(Command::Shutdown(worker));
         }
     }
 
@@ -59,12 +85,7 @@ impl Placement for Conventional {
             Event::Ready(worker, ..) => {
                 self.starting = self.starting.saturating_sub(1);
                 self.present += 1;
-                if let Some(task) = self.pool.pop_front() {
-                    put(&mut self.places, task.0, worker);
-                    commands.push(Command::Dispatch(task, worker));
-                } else {
-                    commands.push(Command::Shutdown(worker));
-                }
+                self.give(worker, commands);
             }
             Event::Finished(task, usage) => {
                 let place = self.places.get_mut(task.0 as usize).and_then(Option::take);
@@ -72,18 +93,31 @@ impl Placement for Conventional {
                     commands.push(Command::Shutdown(worker));
                 }
             }
-            Event::Lost(_) => self.present = self.present.saturating_sub(1),
+            Event::Lost(worker) => {
+                self.present = self.present.saturating_sub(1);
+                self.kept.retain(|other| *other != worker);
+            }
+            // Its invocation goes on, so it can as well take another task.
+            Event::Kept(worker) => {
+                self.kept.push(worker);
+                self.ask_kept.get_or_insert(now + KEPT_PAUSE);
+            }
+            Event::Tick if self.ask_kept.is_some_and(|ask| ask <= now) => {
+                self.ask_kept = None;
+                commands.extend(self.kept.drain(..).map(Command::Shutdown));
+            }
             Event::Refused => {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);
             }
             Event::Polled(..) | Event::Tick => {}
         }
+        self.use_kept(commands);
         self.launch(now, commands);
     }
 
     fn wake_at(&self) -> Option<Duration> {
-        self.launch_after
+        self.launch_after.into_iter().chain(self.ask_kept).min()
     }
 
     fn worker_side(&self) -> WorkerSide {

@@ -425,13 +425,14 @@ impl Placement for Farspawn {
             Event::Ready(worker, shape, took) => self.on_ready(now, worker, shape, took),
             Event::Polled(worker, report) => self.on_polled(now, worker, report, commands),
             Event::Lost(worker) => self.on_lost(now, worker),
+            Event::Kept(worker) => self.on_kept(worker),
             Event::Refused => self.on_refused(now),
             Event::Tick => self.on_tick(now, commands),
         }
         if self.has(Element::Push) {
             self.dispatch(now, commands);
         }
-        if let Event::Ready(worker, ..) = event {
+        if let Event::Ready(worker, ..) | Event::Kept(worker) = event {
             self.settle(now, worker, commands);
         }
         self.grow(now, commands);

@@ -300,6 +300,11 @@ impl Placement for Paper {
                     self.launch(now, commands);
                 }
             }
+            Event::Kept(number) => {
+                if let Some(worker) = at(&mut self.workers, number.0) {
+                    worker.ending = false;
+                }
+            }
             Event::Refused => {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);

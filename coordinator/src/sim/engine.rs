@@ -456,6 +456,7 @@ impl<'a> Engine<'a> {
             Event::Ready(worker, ..) => [9, worker.0, 0],
             Event::Polled(worker, report) => [10, worker.0, report.held],
             Event::Lost(worker) => [11, worker.0, 0],
+            Event::Kept(worker) => [14, worker.0, 0],
             Event::Refused => [12, 0, 0],
             Event::Tick => [13, 0, 0],
         };

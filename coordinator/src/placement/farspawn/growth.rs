@@ -210,6 +210,18 @@ impl Farspawn {
         self.reorder(number);
     }
 
+    /// A worker that was closed is open again.
+    pub(super) fn on_kept(&mut self, number: WorkerNo) {
+        let Some(worker) = at(&mut self.workers, number.0) else { return };
+        if worker.stage == Stage::Ending {
+            worker.stage = Stage::Open;
+            worker.idle_since = None;
+            self.open += 1;
+            self.closing -= 1;
+            self.reorder(number);
+        }
+    }
+
     /// Starts workers, if that pays.
     pub(super) fn grow(&mut self, now: Duration, commands: &mut Vec<Command>) {
         if self.pool.len() == 0 {
