@@ -6,6 +6,7 @@ mod handles;
 mod limits;
 mod nonsense;
 mod peers;
+mod policies;
 mod sessions;
 mod tasks;
 
