@@ -7,10 +7,10 @@
 //!
 //! Nothing is asked ahead for a receive that stands alone: only after several on this node, those
 //! that were given up included, and after each recall later, does a receive say how many more
-//! would be taken. From then on the *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
-//! not to one receive. An offer whose receive was given up stays, for the next one, so that the
-//! order stays; and a receive that asked, and was then served from the stock, abandons what it
-//! asked for to the stock.
+//! would be taken. From then on the *stock* is *open*, until it is recalled or the last receiver
+//! goes: offers belong to the node, not to one receive. An offer whose receive was given up stays,
+//! for the next one, so that the order stays; and a receive that asked, and was then served from
+//! the stock, abandons what it asked for to the stock.
 //!
 //! **Invariant**: while something is in stock no receive of this node waits. All that changes the
 //! stock, and says so to the home, happens under one lock.
