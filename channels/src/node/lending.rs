@@ -284,4 +284,100 @@ mod tests {
         let is_it = |stocked: &Stocked| stocked.parcel.payload[..] == *b"a";
         assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
     }
+
+    fn outgoing(node: &Node) -> Vec<Frame> {
+        let mut batch = crate::wire::BatchWriter::default();
+        node.take_outgoing(&mut batch);
+        let envelope = crate::wire::Envelope { epoch: 0, sequence: 1, acknowledged: 0 };
+        crate::wire::read_batch(batch.finish(envelope)).unwrap().1
+    }
+
+    fn early(node: &Node, first: u64, detaches: u64, bytes: &[u8]) {
+        let parcels = bytes.iter().copied().map(parcel).collect();
+        let early = Frame::Early { channel: CHANNEL, first, detaches, parcels };
+        assert_eq!(node.receive(early), None);
+    }
+
+    fn credit(node: &Node, credits: u32, detaches: u64) {
+        let credit = Frame::Credit { channel: CHANNEL, credits, detaches };
+        assert_eq!(node.receive(credit), None);
+    }
+
+    /// A node that has the channel, and is asked whether it may come home.
+    fn asked(known: &Arc<u8>, node: &Node) {
+        node.remember(CHANNEL, Arc::downgrade(&(known.clone() as Arc<_>)));
+        assert_eq!(node.receive(Frame::Approach { channel: CHANNEL, landings: 1 }), None);
+    }
+
+    #[test]
+    fn all_goes_back_before_a_channel_may_come_home() {
+        let (node, flow) = open();
+        early(&node, 0, 0, b"ab");
+        credit(&node, 3, 0);
+        let known = Arc::new(0);
+        asked(&known, &node);
+        let (channel, credits, detaches) = (CHANNEL, 3, u64::MAX);
+        let frames = [
+            Frame::Untaken { channel, first: 0, count: 2 },
+            Frame::Repay { channel, credits, detaches },
+            Frame::Cleared { channel, landings: 1 },
+        ];
+        assert_eq!(outgoing(&node), frames);
+        credit(&node, 5, 0);
+        early(&node, 2, 0, b"c");
+        assert_eq!(take_all(&node, &flow), b"", "nothing is taken");
+        assert!(node.send_prepaid(&flow, parcel(1)).is_err(), "and nothing spent");
+        let receive = begin(&node);
+        assert_eq!(outgoing(&node), [], "and nothing is said");
+        assert_eq!(node.receive(Frame::Stay { channel, landings: 1 }), None);
+        let said = outgoing(&node);
+        assert_eq!(said[0], Frame::Untaken { channel, first: 2, count: 1 });
+        let asks = Frame::Receive { channel, operation: receive, select: 1 };
+        assert_eq!(said.last(), Some(&asks));
+    }
+
+    /// Its place in line would be lost.
+    #[test]
+    fn what_an_operation_has_in_hand_keeps_a_channel_away() {
+        let (node, _flow) = open();
+        early(&node, 0, 0, b"a");
+        let receive = begin(&node);
+        let known = Arc::new(0);
+        asked(&known, &node);
+        assert_eq!(outgoing(&node), [Frame::Keep { channel: CHANNEL, landings: 1 }]);
+        let answer = node.poll_on(CHANNEL, receive, Waker::noop());
+        assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(_))));
+        assert_eq!(outgoing(&node), [Frame::Took { channel: CHANNEL, first: 0, count: 1 }]);
+        asked(&known, &node);
+        assert_eq!(outgoing(&node), [Frame::Cleared { channel: CHANNEL, landings: 1 }]);
+    }
+
+    /// The last handles left, others came, and then what was lent before that is known.
+    #[test]
+    fn what_was_lent_to_handles_that_have_left_goes_back() {
+        let (node, flow) = open();
+        let channel = CHANNEL;
+        let given_up = begin(&node);
+        give_up(&node, given_up);
+        for side in [Side::Receive, Side::Send] {
+            node.leave(&flow, side, 1);
+            node.arrive(&flow, side);
+        }
+        outgoing(&node);
+        (0..4).for_each(|_| flow.lock().note_receive());
+        begin(&node);
+        outgoing(&node);
+        early(&node, 0, 0, b"a");
+        credit(&node, 3, 1);
+        offer(&node, given_up, b'b');
+        let back = [
+            Frame::Untaken { channel, first: 0, count: 1 },
+            Frame::Repay { channel, credits: 3, detaches: 1 },
+        ];
+        assert_eq!((outgoing(&node), take_all(&node, &flow)), (back.to_vec(), Vec::new()));
+        credit(&node, 3, 2);
+        early(&node, 1, 2, b"c");
+        assert!(node.send_prepaid(&flow, parcel(1)).is_ok());
+        assert_eq!(take_all(&node, &flow), b"c");
+    }
 }

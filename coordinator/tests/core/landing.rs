@@ -1,5 +1,6 @@
 //! Channels that go home to the node that has all of their handles.
 
+use channels::settling::NEVER;
 use channels::wire::Contents;
 
 use super::*;
@@ -23,6 +24,22 @@ fn until_asked(bench: &mut Bench, channel: ChannelId, from: u64) -> (u64, u32) {
                 assert_eq!(asked, channel);
                 return (count + 1, landings);
             }
+        }
+    }
+    panic!("it was not asked");
+}
+
+/// The same, by sends that are given up as long as the buffer is full.
+fn until_asked_with(bench: &mut Bench, channel: ChannelId) -> (u64, u32) {
+    for operation in 20_000..30_000 {
+        let operation = OperationId(operation);
+        bench.frame(CLIENT, Frame::TrySend { channel, operation, parcel: value(9) });
+        let asked = bench.sent(CLIENT).into_iter().find_map(|frame| match frame {
+            Frame::Approach { landings, .. } => Some(landings),
+            _ => None,
+        });
+        if let Some(landings) = asked {
+            return (operation.0, landings);
         }
     }
     panic!("it was not asked");
@@ -148,6 +165,46 @@ fn a_node_that_dies_while_a_channel_lands_takes_it_along() {
         bench.die(CLIENT);
         assert_eq!(bench.core.channels(), 0);
     }
+}
+
+/// A node may say of a channel that it is never to land: one that is relayed for a trial.
+#[test]
+fn a_channel_that_is_never_to_land_is_not_asked_for() {
+    let mut bench = Bench::new(1);
+    let channel = bench.channel(1);
+    bench.frame(CLIENT, Frame::Keep { channel, landings: NEVER });
+    for operation in 0..500 {
+        exchange(&mut bench, channel, operation);
+        bench.event(Event::Tick);
+    }
+    let is_asked = |frame: &Frame| matches!(frame, Frame::Approach { .. });
+    assert!(!bench.sent(CLIENT).iter().any(is_asked));
+}
+
+/// From the question on nothing is lent, so that nothing can be on its way; and what was lent, and
+/// had not come back by the answer, is home.
+#[test]
+fn nothing_is_lent_while_a_channel_is_asked_for() {
+    let mut bench = Bench::new(1);
+    let channel = bench.channel(4);
+    let (_, landings) = until_asked(&mut bench, channel, 0);
+    bench.frame(CLIENT, Frame::Ahead { channel, window: 4, seen: 0 });
+    for operation in 5000..5004 {
+        bench.frame(
+            CLIENT,
+            Frame::Send { channel, operation: OperationId(operation), parcel: value(1) },
+        );
+    }
+    let is_loan = |frame: &Frame| matches!(frame, Frame::Credit { .. } | Frame::Early { .. });
+    assert!(!bench.sent(CLIENT).iter().any(is_loan));
+    bench.frame(CLIENT, Frame::Keep { channel, landings });
+    let lent = bench.sent(CLIENT);
+    assert!(matches!(&lent[..], [Frame::Early { first: 0, parcels, .. }] if parcels.len() == 4));
+
+    let (_, landings) = until_asked_with(&mut bench, channel);
+    bench.frame(CLIENT, Frame::Cleared { channel, landings });
+    let contents = contents(&mut bench).expect("all handles are there");
+    assert!(contents.values.len() >= 4, "what it had on offer and did not answer is in it");
 }
 
 /// Nobody lands what it was not sent.
