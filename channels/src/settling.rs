@@ -78,6 +78,15 @@ pub enum Passed {
     Diverted,
 }
 
+/// What was held back of a channel that is here now: it has not happened.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Unbegun {
+    /// Closes. They happen also if nobody waits for the answer.
+    pub closes: Vec<OperationId>,
+    /// All other operations.
+    pub others: Vec<OperationId>,
+}
+
 impl Passed {
     /// Whether it is held back.
     pub fn is_held(self) -> bool {
@@ -235,7 +244,7 @@ impl Settling {
         channel: ChannelId,
         landings: u32,
         out: &mut VecDeque<Frame>,
-    ) -> Option<Vec<OperationId>> {
+    ) -> Option<Unbegun> {
         if self.departing.contains_key(&channel) || !self.is_deciding(channel, landings) {
             return None;
         }
@@ -244,7 +253,10 @@ impl Settling {
             self.departed(&parcel.passages);
         }
         out.push_back(Frame::Landed { channel, landings });
-        Some(operations(&held).collect())
+        let (closes, others) =
+            held.into_iter().partition::<Vec<_>, _>(|frame| matches!(frame, Frame::Close { .. }));
+        let [closes, others] = [closes, others].map(|frames| operations(&frames).collect());
+        Some(Unbegun { closes, others })
     }
 
     /// Nothing comes of taking a channel over.

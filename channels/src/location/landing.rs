@@ -20,7 +20,7 @@ use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::node::Node;
 use crate::transfer::Undelivered;
-use crate::wire::Contents;
+use crate::wire::{Contents, End};
 
 impl<T> Relayed<T> {
     /// Whether an operation has not looked since the channel left, or a handle is not decoded yet.
@@ -86,6 +86,9 @@ impl<T: Message> Shared<T> {
         for place in ashore.receives_given_up {
             chan.decline(place, &mut wakes.note());
         }
+        if ashore.is_closed {
+            chan.finish(End::Closed, &mut wakes.note());
+        }
         self.note_landings(landings);
         core.location = Location::Local(chan);
         drop(core);
@@ -131,5 +134,107 @@ struct Deciding<'a> {
 impl Drop for Deciding<'_> {
     fn drop(&mut self) {
         self.node.give_up_landing(self.channel, self.landings);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::id::ChannelId;
+    use crate::transfer;
+    use crate::wire::{BatchWriter, Envelope, Frame, Parcel, Side, read_batch};
+    use crate::{Path, Receiver, RecvError, Sender, channel};
+
+    /// The ends of a channel that has left, and its name.
+    fn exported(node: &Arc<Node>) -> (Sender<u8>, Receiver<u8>, ChannelId) {
+        let (sender, receiver) = channel(1);
+        let parcel = transfer::pack(node, &sender).expect("a handle travels");
+        let channel = parcel.passages[0].channel;
+        // It comes back at once.
+        node.keep(&parcel);
+        node.give_back(parcel.passages[0]);
+        outgoing(node);
+        (sender, receiver, channel)
+    }
+
+    fn outgoing(node: &Node) -> Vec<Frame> {
+        let mut batch = BatchWriter::default();
+        node.take_outgoing(&mut batch);
+        let envelope = Envelope { epoch: 0, sequence: 1, acknowledged: 0 };
+        read_batch(batch.finish(envelope)).expect("a node writes frames").1
+    }
+
+    fn hear(node: &Node, frame: Frame) {
+        assert_eq!(node.receive(frame), None);
+    }
+
+    fn contents() -> Contents {
+        Contents { senders: 1, receivers: 1, ..Contents::default() }
+    }
+
+    /// A close has happened once it was polled, wherever the channel is by then.
+    #[test]
+    fn a_close_that_nobody_waits_for_happens_at_home() {
+        let node = Node::new(|| ());
+        let (sender, receiver, channel) = exported(&node);
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        assert_eq!(sender.close().now_or_never(), None);
+        assert_eq!(outgoing(&node), [Frame::Cleared { channel, landings: 1 }]);
+        hear(&node, Frame::Land { channel, landings: 1, contents: contents() });
+        assert_eq!(sender.path(), Path::Local);
+        assert_eq!(outgoing(&node), [Frame::Landed { channel, landings: 1 }]);
+        assert_eq!(receiver.recv().now_or_never(), Some(Err(RecvError::Closed)));
+    }
+
+    /// What was held back, and given up, never happens; what was not begins anew here.
+    #[test]
+    fn what_is_begun_on_the_way_happens_at_home_unless_it_is_given_up() {
+        let node = Node::new(|| ());
+        let (sender, receiver, channel) = exported(&node);
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        assert_eq!(sender.send(1).now_or_never(), None);
+        let mut send = Box::pin(sender.send(2));
+        assert_eq!(send.as_mut().now_or_never(), None);
+        hear(&node, Frame::Land { channel, landings: 1, contents: contents() });
+        assert_eq!(send.now_or_never(), Some(Ok(())));
+        assert_eq!(receiver.recv().now_or_never(), Some(Ok(2)));
+        assert_eq!(receiver.recv().now_or_never(), None, "the first was given up");
+    }
+
+    /// A value that cannot be decoded keeps the channel where it was, for its receiver to hear so.
+    #[test]
+    fn a_value_that_cannot_be_decoded_keeps_a_channel_away() {
+        let node = Node::new(|| ());
+        let (sender, receiver, channel) = exported(&node);
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        let bad = Parcel { codec: 99, ..Parcel::default() };
+        let contents = Contents { values: vec![bad], ..contents() };
+        hear(&node, Frame::Land { channel, landings: 1, contents });
+        outgoing(&node);
+        assert_eq!(sender.path(), Path::Relayed);
+        assert_eq!(outgoing(&node), [Frame::Keep { channel, landings: 1 }]);
+        drop(receiver);
+        let detach = Frame::Detach { channel, side: Side::Receive, arrivals: 1 };
+        assert_eq!(outgoing(&node), [detach]);
+    }
+
+    /// A handle that is about to leave keeps the channel away, at whatever point.
+    #[test]
+    fn a_handle_that_leaves_keeps_a_channel_away() {
+        let node = Node::new(|| ());
+        let (sender, _receiver, channel) = exported(&node);
+        let parcel = transfer::pack(&node, &sender).expect("a handle travels");
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        assert_eq!(outgoing(&node), [Frame::Keep { channel, landings: 1 }]);
+        node.keep(&parcel);
+        hear(&node, Frame::Approach { channel, landings: 2 });
+        assert_eq!(outgoing(&node), [Frame::Cleared { channel, landings: 2 }]);
+        let parcel = transfer::pack(&node, &sender).expect("a handle travels");
+        hear(&node, Frame::Land { channel, landings: 2, contents: contents() });
+        assert_eq!(sender.path(), Path::Relayed, "it is not taken over");
+        assert_eq!(outgoing(&node), [Frame::Keep { channel, landings: 2 }]);
+        node.keep(&parcel);
     }
 }

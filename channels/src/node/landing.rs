@@ -9,7 +9,7 @@ use super::{Conclusion, Node, Operation, State};
 use crate::flow::Flow;
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
-use crate::settling::{Passed, Progress};
+use crate::settling::{Passed, Progress, Unbegun};
 use crate::wire::{Contents, Frame, Parcel, Passage};
 
 /// What an operation that is a case of a select has heard.
@@ -32,6 +32,8 @@ pub(crate) struct Ashore {
     /// Places of sends and receives that were given up meanwhile.
     pub(crate) sends_given_up: Vec<Place>,
     pub(crate) receives_given_up: Vec<Place>,
+    /// Somebody closed it meanwhile, and did not wait for the answer.
+    pub(crate) is_closed: bool,
     /// Who is to look again.
     pub(crate) woken: Vec<Waker>,
 }
@@ -182,7 +184,7 @@ impl Node {
         let mut lent = flow.lock();
         self.push_in(self.state.lock(), |state| {
             let held = state.settling.finish(channel, landings, &mut state.outgoing);
-            let Some(held) = held else { return false };
+            let Some(Unbegun { closes, others }) = held else { return false };
             let mut woken = Vec::new();
             let mut is_given_up = |operation: &OperationId, place: Option<Place>| {
                 let waker = state.move_on(*operation, place);
@@ -195,14 +197,15 @@ impl Node {
                 all.map(|(_, place)| *place).collect()
             };
             let (sends_given_up, receives_given_up) = (given_up(sends), given_up(receives));
-            for operation in anew.iter().chain(&held) {
+            for operation in anew.iter().chain(&others) {
                 let _begins_anew_unless = is_given_up(operation, None);
             }
+            let is_closed = closes.iter().filter(|close| is_given_up(close, None)).count() > 0;
             self.channels.remove(&channel);
             self.flows.remove(&channel);
             lent.end();
             state.has_landed = true;
-            ashore = Some(Ashore { sends_given_up, receives_given_up, woken });
+            ashore = Some(Ashore { sends_given_up, receives_given_up, is_closed, woken });
             true
         });
         ashore

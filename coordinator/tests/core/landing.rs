@@ -207,6 +207,48 @@ fn nothing_is_lent_while_a_channel_is_asked_for() {
     assert!(contents.values.len() >= 4, "what it had on offer and did not answer is in it");
 }
 
+/// C54: a landing is traffic, for it wakes those who wait in the channel; when it is over, and they
+/// sleep again, nobody is left to wake them.
+#[test]
+fn a_landing_is_no_deadlock_and_hides_none() {
+    let mut bench = Bench::new(1);
+    let (carrier, channel) = (bench.channel(1), bench.channel(1));
+    bench.send(CLIENT, carrier, 1, carrying(channel, Side::Send));
+    bench.receive(CLIENT, carrier, 2);
+    bench.accept(CLIENT, carrier, 2);
+    bench.detach(CLIENT, carrier);
+    let round = probed(&mut bench).expect("the client suspects one");
+    bench.event(Event::Tick);
+    let landings = bench.sent(CLIENT).into_iter().find_map(|frame| match frame {
+        Frame::Approach { landings, .. } => Some(landings),
+        _ => None,
+    });
+    let landings = landings.expect("its handles have come together");
+    assert!(!is_found(&mut bench, round), "a channel is on its way");
+    bench.frame(CLIENT, Frame::Cleared { channel, landings });
+    let round = probed(&mut bench).expect("it suspects one again");
+    bench.frame(CLIENT, Frame::Landed { channel, landings });
+    assert!(!is_found(&mut bench, round), "it has only just come");
+    let round = probed(&mut bench).expect("and again");
+    assert!(is_found(&mut bench, round));
+}
+
+/// The client suspects a deadlock: the round in which it is asked.
+fn probed(bench: &mut Bench) -> Option<u64> {
+    bench.now += Duration::from_secs(1);
+    bench.frame(CLIENT, Frame::Suspect {});
+    bench.sent(CLIENT).into_iter().find_map(|frame| match frame {
+        Frame::Probe { round } => Some(round),
+        _ => None,
+    })
+}
+
+/// The client sleeps: whether that is a deadlock.
+fn is_found(bench: &mut Bench, round: u64) -> bool {
+    bench.frame(CLIENT, Frame::Asleep { round, report: "main: a receive\n".to_owned() });
+    bench.sent(CLIENT).iter().any(|frame| matches!(frame, Frame::Deadlock { .. }))
+}
+
 /// Nobody lands what it was not sent.
 #[test]
 fn an_answer_that_was_not_asked_for_ends_the_link_or_is_nothing() {
