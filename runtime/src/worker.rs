@@ -250,7 +250,12 @@ impl Worker {
     ) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
         // Already told: the result is dropped, and its handles with it.
-        let Some(verdict) = verdict else { return self.report_if_free() };
+        let Some(verdict) = verdict else {
+            if let Ok(Ok(ended)) = ended {
+                self.node.keep(&ended.outcome);
+            }
+            return self.report_if_free();
+        };
         let ended = match ended {
             Ok(Ok(ended)) => ended,
             Ok(Err(Aborted)) => Ended::new(&self.node, verdict),
