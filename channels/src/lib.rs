@@ -100,7 +100,7 @@
 //!
 //! # Modules
 //!
-//! - `handle`: `Sender`, `Receiver`, `channel`; counting of handles. `stream`: the same as `Stream`
+//! - `builder`: channels that promise more. `handle`: `Sender`, `Receiver`, `channel`; counting of handles. `stream`: the same as `Stream`
 //!   and `Sink`.
 //! - `operation`: sends, receives and closes under way, as futures; their errors.
 //! - `select`: several of them, of which one happens. `claim`: who waits, and which case it was.
@@ -123,6 +123,7 @@
 //! - A handle never stands for another handle: passing it on makes no chain.
 
 pub mod blocking;
+mod builder;
 #[doc(hidden)]
 pub mod census;
 pub mod chan;
@@ -152,12 +153,13 @@ pub mod waiting;
 mod waking;
 pub mod wire;
 
+pub use builder::ChannelBuilder;
 #[doc(hidden)]
 pub use handle::channel_here;
 pub use handle::{Message, Path, Receiver, Sender, channel};
 pub use operation::{
-    AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError,
-    TrySendError, TrySending,
+    AlreadyClosed, Closing, FlushError, Leased, Leasing, Receiving, RecvError, SendError, Sending,
+    TryReceiving, TryRecvError, TrySendError, TrySending,
 };
 pub use select::{Chosen, Select};
 pub use wait_group::{GroupWaiting, WaitGroup};

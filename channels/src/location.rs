@@ -20,7 +20,7 @@ use std::task::Waker;
 
 use parking_lot::ReentrantMutex;
 
-use crate::chan::Chan;
+use crate::chan::{Chan, Content};
 use crate::claim::{Waiting, Wakes};
 use crate::flow::Flow;
 use crate::handle::Message;
@@ -87,6 +87,8 @@ pub(crate) struct Moved<T> {
     /// Values of sends that were refused, and of cases of a select, which were not sent.
     pub(crate) unsent: BTreeMap<Place, T>,
     pub(crate) receives: BTreeMap<Place, OperationId>,
+    /// Values on lease here, by age.
+    pub(crate) leases: BTreeMap<u64, OperationId>,
     pub(crate) end: Option<End>,
 }
 
@@ -96,6 +98,7 @@ impl<T> Relayed<T> {
             sends: BTreeMap::new(),
             unsent: BTreeMap::new(),
             receives: BTreeMap::new(),
+            leases: BTreeMap::new(),
             end: None,
         };
         let flow = node.open_flow(channel, capacity);
@@ -109,6 +112,16 @@ impl<T> Shared<T> {
     pub(crate) fn local(capacity: usize) -> Arc<Self> {
         let made = Made::here();
         Self::new(Location::Local(Chan::new(capacity)), capacity, 1, made)
+    }
+
+    /// From now on no value is taken after a younger one: of a channel that was just made.
+    pub(crate) fn set_strict(&self) {
+        match &mut self.lock().location {
+            Location::Local(chan) => chan.set_strict(),
+            Location::Relayed(relayed) => {
+                relayed.node.push(Frame::Strict { channel: relayed.channel });
+            }
+        }
     }
 
     /// The same, at home at the coordinator from the start.
@@ -264,6 +277,9 @@ impl<T> Shared<T> {
         // First of all, for its values may hold channels that hold a handle to this one.
         let [senders, receivers] = handles;
         node.push(Frame::Export { channel, capacity, senders, receivers });
+        if chan.is_strict() {
+            node.push(Frame::Strict { channel });
+        }
         let packing = AssertUnwindSafe(|| pack(chan, node));
         let packed = catch_unwind(packing);
         drop(done);
@@ -332,21 +348,30 @@ impl<T> Shared<T> {
 /// yet: the select will see to it.
 fn pack<T: Message>(chan: &Chan<T, Waiting>, node: &Arc<Node>) -> Result<Packed, Stranded> {
     let mut packed = Packed::default();
-    for (value, waiter) in chan.contents() {
-        let list = match waiter {
-            None => &mut packed.sent,
-            Some(Waiting::Task(_)) => &mut packed.sends,
-            Some(Waiting::Case(..)) => continue,
-        };
-        list.push(transfer::pack(node, value).map_err(|_| Stranded::Unsendable)?);
+    for content in chan.contents() {
+        let pack = |value| transfer::pack(node, value).map_err(|_| Stranded::Unsendable);
+        match content {
+            Content::Sent(value, attempts) => packed.sent.push(Ended::Here(pack(value)?, attempts)),
+            Content::Lent(age) => packed.sent.push(Ended::Lent(age)),
+            Content::Waits(value, Waiting::Task(_)) => packed.sends.push(pack(value)?),
+            Content::Waits(_, Waiting::Case(..)) => {}
+        }
     }
     Ok(packed)
 }
 
 #[derive(Default)]
 struct Packed {
-    sent: Vec<Parcel>,
+    sent: Vec<Ended>,
     sends: Vec<Parcel>,
+}
+
+/// A value whose send has ended.
+enum Ended {
+    /// With the number of its leases so far.
+    Here(Parcel, u32),
+    /// On lease, by its age.
+    Lent(u64),
 }
 
 /// Says to the coordinator what the channel is, and takes it apart. The values come out, to be
@@ -366,8 +391,16 @@ fn leave<T: Message>(
     moved.unsent = chan.take_all_refused();
     moved.end = chan.ended().cloned();
     let parts = chan.dismantle();
-    for parcel in packed.sent {
-        node.push(Frame::Restore { channel, parcel });
+    for ended in packed.sent {
+        node.push(match ended {
+            Ended::Here(parcel, 0) => Frame::Restore { channel, parcel },
+            Ended::Here(parcel, attempts) => Frame::RestoreLeased { channel, attempts, parcel },
+            Ended::Lent(age) => {
+                let operation = node.name_operation();
+                moved.leases.insert(age, operation);
+                Frame::Lend { channel, operation }
+            }
+        });
     }
     let mut parcels = packed.sends.into_iter();
     for (place, value, waiter) in parts.sends {

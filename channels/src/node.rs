@@ -11,14 +11,14 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
 
-use crate::flow::{Flow, Name, Stocked};
+use crate::flow::{Early, Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Passage, Stats};
 
@@ -34,6 +34,8 @@ pub struct Node {
     flows: DashMap<ChannelId, Weak<Flow>>,
     /// Offers that have come.
     offers: AtomicU64,
+    /// Which incarnation its session is; 0 before it has one.
+    epoch: AtomicU64,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -78,6 +80,7 @@ pub(crate) enum Conclusion {
     Ready,
     Empty,
     Measured(u64),
+    Flushed,
     Surveyed(u32),
     Inspected(Stats),
 }
@@ -91,8 +94,19 @@ impl Node {
             channels: DashMap::new(),
             flows: DashMap::new(),
             offers: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
             doorbell: Box::new(doorbell),
         })
+    }
+
+    /// Which incarnation of a session this node's is; 0 before it has one.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Its session has begun.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// Queues a frame. Frames leave in the order in which they were queued.
@@ -101,7 +115,7 @@ impl Node {
     }
 
     /// Queues a frame, as a part of the last one if that is possible. False if the link is lost.
-    fn queue(&self, frame: Frame) -> bool {
+    pub(crate) fn queue(&self, frame: Frame) -> bool {
         let mut state = self.state.lock();
         if state.lost.is_some() {
             return false;
@@ -135,9 +149,10 @@ impl Node {
             Frame::Refused { operation, end } => {
                 self.conclude(operation, Conclusion::Refused(end));
             }
-            Frame::Offer { operation, parcel } => {
+            Frame::Offer { operation, attempt, parcel } => {
                 let (name, turn) = (Name::Asked(operation), self.turns(1));
-                self.conclude(operation, Conclusion::Offered(Stocked { name, parcel, turn }));
+                let stocked = Stocked { name, parcel, attempt, turn };
+                self.conclude(operation, Conclusion::Offered(stocked));
             }
             Frame::Ended { operation, end } => self.conclude(operation, Conclusion::Ended(end)),
             Frame::Closed { operation, first } => {
@@ -156,13 +171,16 @@ impl Node {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
             Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits } => self.on_credit(channel, credits),
             Frame::Revoke { channel } => {
                 if let Some(flow) = self.flow(channel) {
                     self.repay(&flow);
                 }
             }
-            Frame::Early { channel, first, parcels } => self.on_early(channel, first, parcels),
+            Frame::Early { channel, first, attempt, parcels } => {
+                self.on_early(channel, Early { first, attempt, parcels });
+            }
             Frame::Recall { channel } => {
                 if let Some(flow) = self.flow(channel) {
                     let mut lent = flow.lock();
@@ -241,6 +259,21 @@ impl Node {
             Conclusion::Surveyed(ready) => Some(ready as usize - 1),
             _ => Some(0),
         }
+    }
+
+    /// Waits until all that was sent before is home. If the link is lost, says why.
+    pub(crate) async fn flush(&self) -> Result<(), String> {
+        match self.ask(|operation| Frame::Flush { operation }).await {
+            Conclusion::Ended(End::Lost(cause)) => Err(cause),
+            _ => Ok(()),
+        }
+    }
+
+    /// A name for something that the home is to know of.
+    pub(crate) fn name_operation(&self) -> OperationId {
+        let mut state = self.state.lock();
+        state.next_operation += 1;
+        OperationId(state.next_operation)
     }
 
     async fn ask(&self, ask: impl Fn(OperationId) -> Frame) -> Conclusion {

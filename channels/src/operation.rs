@@ -6,15 +6,19 @@
 //!
 //! - `send`, `receive`: the operation itself, and as a future. A select (`select.rs`) runs several
 //!   of the same operations, of which one happens.
+//! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
 //! - `close`, `error`.
 
 mod close;
 mod error;
+mod flush;
+mod lease;
 mod receive;
 mod send;
 
 pub use close::Closing;
-pub use error::{AlreadyClosed, RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{AlreadyClosed, FlushError, RecvError, SendError, TryRecvError, TrySendError};
+pub use lease::{Leased, Leasing};
 pub use receive::{Receiving, TryReceiving};
 pub use send::{Sending, TrySending};
 

@@ -136,6 +136,7 @@ impl<'a> Carrier<'a> {
         let Greeted { mut socket, name, epoch, term, secret, sent } = greeted;
         tracing::debug!("welcomed as {name}, lease {term:?}");
         speaker.lease.begin(term, sent);
+        speaker.node.set_epoch(epoch);
         let carrier = Self {
             speaker,
             host,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::{Conclusion, Node, Operation};
-use crate::flow::{Flow, Stocked};
+use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
 
@@ -117,16 +117,16 @@ impl Node {
         self.offers.fetch_add(count as u64, Ordering::Relaxed)
     }
 
-    pub(super) fn on_early(&self, channel: ChannelId, first: u64, parcels: Vec<Parcel>) {
+    pub(super) fn on_early(&self, channel: ChannelId, early: Early) {
         let flow = self.flow(channel);
         let mut lent = flow.as_ref().map(|flow| flow.lock());
         match lent.as_mut().filter(|lent| lent.has(Side::Receive)) {
             Some(lent) => {
-                let turn = self.turns(parcels.len());
-                lent.add_early(first, parcels, turn);
+                let turn = self.turns(early.parcels.len());
+                lent.add_early(early, turn);
             }
             None => {
-                let count = parcels.len() as u32;
+                let (first, count) = (early.first, early.parcels.len() as u32);
                 self.push(Frame::Untaken { channel, first, count });
             }
         }
@@ -200,7 +200,7 @@ mod tests {
 
     fn offer(node: &Node, operation: OperationId, byte: u8) {
         let parcel = parcel(byte);
-        assert_eq!(node.receive(Frame::Offer { operation, parcel }), None);
+        assert_eq!(node.receive(Frame::Offer { operation, attempt: 1, parcel }), None);
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {
@@ -219,7 +219,10 @@ mod tests {
         offer(&node, two, b'b');
 
         let parcels = vec![parcel(b'c'), parcel(b'd')];
-        assert_eq!(node.receive(Frame::Early { channel: CHANNEL, first: 0, parcels }), None);
+        assert_eq!(
+            node.receive(Frame::Early { channel: CHANNEL, first: 0, attempt: 1, parcels }),
+            None
+        );
         assert_eq!(take_all(&node, &flow), b"abcd");
     }
 

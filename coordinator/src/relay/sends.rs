@@ -146,7 +146,7 @@ impl Relay {
                 }
                 self.perform(channel, commands);
             }
-            Some(Parked::Receive(_)) | None => return,
+            Some(Parked::Receive(_) | Parked::Lease(_)) | None => return,
         }
         self.settle(commands);
     }
