@@ -157,8 +157,9 @@ async fn receiving(place: &Place, part: &Part, mut ins: Vec<In<Load>>) {
                     continue;
                 }
             },
-            3 => match log.recv_leased(&ins[at]).await {
-                Ok(held) => {
+            3 => match place.within(random.below(3000).into(), log.recv_leased(&ins[at])).await {
+                None => continue,
+                Some(Ok(held)) => {
                     if random.once_in(2) {
                         place.shared.sleep(random.below(2000).into()).await;
                     }
@@ -167,7 +168,7 @@ async fn receiving(place: &Place, part: &Part, mut ins: Vec<In<Load>>) {
                     }
                     (at, Ok(held.ack()))
                 }
-                Err(error) => (at, Err(error)),
+                Some(Err(error)) => (at, Err(error)),
             },
             9 if ins.len() == 1 => (0, log.recv(&ins[0]).await),
             _ => match log.select(ins.iter().map(Case::Receive).collect()).await {
