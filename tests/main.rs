@@ -8,6 +8,7 @@ mod failure;
 mod handshake;
 mod histories;
 mod landing;
+mod leases;
 mod links;
 mod macros;
 mod message;

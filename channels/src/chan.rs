@@ -50,6 +50,16 @@ pub trait Waiter: Sized {
     fn claim(&self) -> bool {
         true
     }
+
+    /// Makes the select of a case start anew. False for anything else, and if it has chosen.
+    fn stir(&self) -> bool {
+        false
+    }
+
+    /// Somebody who was told of a value, has not looked, and is to wait again.
+    fn told() -> Option<Self> {
+        None
+    }
 }
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
@@ -85,6 +95,8 @@ struct Offer<M, K> {
 enum Source<W> {
     /// Its send had ended: to those that returned, by its age.
     Ended(u64),
+    /// The same, of one that is on lease.
+    Leased(u64),
     /// Its send waits: to its place.
     Waits(Place, W),
     /// Its sender died: nowhere.
@@ -95,6 +107,7 @@ impl<K> Source<K> {
     fn map<T>(self, waiter: impl FnOnce(K) -> Option<T>) -> Option<Source<T>> {
         Some(match self {
             Self::Ended(age) => Source::Ended(age),
+            Self::Leased(age) => Source::Leased(age),
             Self::Waits(place, kept) => Source::Waits(place, waiter(kept)?),
             Self::Orphan => Source::Orphan,
         })
@@ -107,6 +120,14 @@ struct Aside<M, W> {
     end: Option<End>,
     /// Values that returned, by age. They are older than all in the buffer.
     returned: BTreeMap<u64, M>,
+    /// In a process, by age: values in somebody's hands under a lease, and for which time.
+    leases: BTreeMap<u64, u32>,
+    /// In a process, by age: how often values that returned were leased.
+    attempts: BTreeMap<u64, u32>,
+    /// At a home that offers: how many of the offers are leases.
+    leased_offers: u32,
+    /// Whether no value is ever taken after a younger one.
+    is_strict: bool,
     /// Values of sends that were refused or passed over, until their senders fetch them.
     refused: BTreeMap<Place, M>,
     /// Who wants to know when the channel ends: the last who asked.
@@ -151,12 +172,18 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a receive would not have to wait.
     pub fn is_ready(&self) -> bool {
-        self.has_values() || (self.ended().is_some() && self.offers.is_empty())
+        (self.has_values() && !self.is_held_up())
+            || (self.ended().is_some() && self.has_nothing_out())
     }
 
-    /// Whether such a receive waits.
+    /// Whether a receive would get an answer before long, if not at once.
+    pub fn is_ready_soon(&self) -> bool {
+        (self.has_values() || self.ended().is_some()) && !self.has_leases() || self.is_ready()
+    }
+
+    /// Whether such a receive waits for a value.
     pub fn has_receive(&self, is_such: impl Fn(&W) -> bool) -> bool {
-        self.receives.iter().any(|(_, waiter)| is_such(waiter))
+        !self.is_held_up() && self.receives.iter().any(|(_, waiter)| is_such(waiter))
     }
 
     /// How the channel ended, if it has.
@@ -194,6 +221,7 @@ impl<M, W: Waiter> Chan<M, W> {
             return Tried::Refused;
         }
         if W::TAKES
+            && !self.is_held_up()
             && let Some((place, waiter)) = self.next_receive()
         {
             self.lay_ready(place, waiter.keep(), message);
@@ -226,14 +254,15 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Takes the next value if one is there (C11, C23, C24).
     pub fn receive(&mut self, effect: &mut impl FnMut(Effect<W>)) -> Received<M> {
-        if let Some((message, source)) = self.next_value() {
+        if let Some((message, source)) = self.next_to_take(effect) {
+            self.forget_attempts(&source);
             self.leave(source, effect);
             self.rest();
             return Received::Message(message);
         }
         self.rest();
         match self.ended() {
-            Some(end) if self.offers.is_empty() => Received::Ended(end.clone()),
+            Some(end) if self.has_nothing_out() => Received::Ended(end.clone()),
             _ => Received::Empty,
         }
     }
@@ -257,9 +286,13 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes the value that was offered to a receive.
     #[inline]
     pub fn accept(&mut self, receive: Place, effect: &mut impl FnMut(Effect<W>)) -> Option<M> {
-        let offer = self.offers.leave(receive)?;
+        let mut offer = self.offers.leave(receive)?;
+        self.take_oldest(&mut offer);
+        self.forget_attempts(&offer.source);
         if !W::TAKES {
-            self.apart -= u32::from(matches!(offer.source, Source::Ended(_)));
+            self.note_lease_end(&offer);
+            let has_ended = matches!(offer.source, Source::Ended(_) | Source::Leased(_));
+            self.apart -= u32::from(has_ended);
             if let Some(source) = offer.source.map(|kept| W::kept(&kept)) {
                 self.leave(source, effect);
             }
@@ -282,7 +315,10 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.receives.leave(receive);
                 None
             }
-            Some(offer) => self.put_back(offer, effect),
+            Some(offer) => {
+                self.note_lease_end(&offer);
+                self.put_back(offer, effect)
+            }
         };
         self.match_up(effect);
         dropped
@@ -316,8 +352,8 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// The value on offer to a receive.
-    pub fn offered(&mut self, receive: Place) -> Option<&M> {
-        Some(&self.offers.at(receive)?.message)
+    pub fn offered(&mut self, receive: Place) -> Option<&mut M> {
+        Some(&mut self.offers.at(receive)?.message)
     }
 
     /// Replaces the callback of a waiting send.
@@ -379,26 +415,40 @@ fn owned<M>(message: &mut Option<M>) -> M {
 
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
-        let Self { end, returned, refused, watcher } = self;
-        end.is_none() && returned.is_empty() && refused.is_empty() && watcher.is_none()
+        let Self { end, returned, leases, attempts, leased_offers, is_strict, .. } = self;
+        let Self { refused, watcher, .. } = self;
+        let is_usual = end.is_none() && !*is_strict && *leased_offers == 0;
+        let has_leases = !(leases.is_empty() && attempts.is_empty());
+        is_usual && !has_leases && returned.is_empty() && refused.is_empty() && watcher.is_none()
     }
 }
 
 impl<M, W> Default for Aside<M, W> {
     fn default() -> Self {
-        let (returned, refused) = (BTreeMap::new(), BTreeMap::new());
-        Self { end: None, returned, refused, watcher: None }
+        Self {
+            end: None,
+            returned: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            leased_offers: 0,
+            is_strict: false,
+            refused: BTreeMap::new(),
+            watcher: None,
+        }
     }
 }
 
 mod home;
 mod landing;
+mod lease;
 mod matching;
 mod outcome;
 mod short;
+mod strict;
 #[cfg(test)]
 mod tests;
 
-pub use home::Parts;
+pub use home::{Content, Parts};
 pub use landing::{Arrived, Survey};
+pub use lease::Lease;
 pub use outcome::{Effect, Received, SendStatus, Sent, Tried, Turn};

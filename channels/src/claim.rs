@@ -129,6 +129,17 @@ impl Waiter for Waiting {
             Self::Case(claim, case) => claim.choose(*case),
         }
     }
+
+    fn stir(&self) -> bool {
+        match self {
+            Self::Task(_) => false,
+            Self::Case(claim, _) => claim.stir(),
+        }
+    }
+
+    fn told() -> Option<Self> {
+        Some(Self::Task(Waker::noop().clone()))
+    }
 }
 
 /// Whom to wake once the lock is released.

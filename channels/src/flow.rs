@@ -69,8 +69,20 @@ pub(crate) struct Lent {
 pub(crate) struct Stocked {
     pub(crate) name: Name,
     pub(crate) parcel: Parcel,
+    /// For which time it is offered, from 1.
+    pub(crate) attempt: u32,
     /// Its turn: offers come in the order of their values, whatever they are answers to.
     pub(crate) turn: u64,
+}
+
+/// Offers made ahead, in a row.
+#[derive(Debug)]
+pub(crate) struct Early {
+    /// The number of the first.
+    pub(crate) first: u64,
+    /// For which time each is offered, from 1.
+    pub(crate) attempt: u32,
+    pub(crate) parcels: Vec<Parcel>,
 }
 
 /// How an offer is answered.
@@ -88,6 +100,14 @@ impl Name {
         match self {
             Self::Early(first) => Frame::Took { channel, first, count: 1 },
             Self::Asked(operation) => Frame::Accept { channel, operation },
+        }
+    }
+
+    /// A task has it on lease, under the operation that comes out.
+    pub(crate) fn leased(self, channel: ChannelId, fresh: OperationId) -> (OperationId, Frame) {
+        match self {
+            Self::Early(number) => (fresh, Frame::LeaseEarly { channel, number, operation: fresh }),
+            Self::Asked(operation) => (operation, Frame::Lease { channel, operation }),
         }
     }
 
@@ -235,15 +255,12 @@ impl Lent {
     }
 
     /// Early offers have come, the first of them at this turn.
-    pub(crate) fn add_early(&mut self, first: u64, parcels: Vec<Parcel>, turn: u64) {
+    pub(crate) fn add_early(&mut self, early: Early, turn: u64) {
+        let Early { first, attempt, parcels } = early;
         self.seen = first + parcels.len() as u64;
-        self.stock.extend(
-            (first..).zip(turn..).zip(parcels).map(|((number, turn), parcel)| Stocked {
-                name: Name::Early(number),
-                parcel,
-                turn,
-            }),
-        );
+        self.stock.extend((first..).zip(turn..).zip(parcels).map(|((number, turn), parcel)| {
+            Stocked { name: Name::Early(number), parcel, attempt, turn }
+        }));
     }
 
     /// An offer returns to the stock, at its old place.

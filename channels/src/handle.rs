@@ -19,10 +19,10 @@ use crate::location::{Location, Shared};
 use crate::lock::Lock;
 use crate::node::Node;
 use crate::operation::{
-    Closing, Receiving, RecvError, SendError, SendOperation, Sending, TryReceiving, TryRecvError,
-    TrySendError, TrySending,
+    Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError, TrySendError,
+    TrySending,
 };
-use crate::stream::Streaming;
+use crate::stream::{Sinking, Streaming};
 use crate::transfer;
 use crate::wire::{CAPACITY_MAX, Passage, Side};
 
@@ -109,7 +109,7 @@ pub struct Sender<T> {
     pub(crate) shared: Arc<Shared<T>>,
     /// The send that this handle does as a `Sink`. Only ever reached through `&mut`; the lock says
     /// so to the compiler.
-    pub(crate) sink: Option<Box<Lock<SendOperation<T>>>>,
+    pub(crate) sink: Option<Box<Lock<Sinking<T>>>>,
 }
 
 /// The receiving end of a channel. Clone it for more receivers: each value goes to exactly one.
@@ -437,7 +437,7 @@ both_ends! { Sender Send sink Receiver Receive stream }
 impl<T> Sender<T> {
     fn give_up_aside(&mut self) {
         if let Some(mut send) = self.sink.take() {
-            send.get_mut().give_up(&self.shared);
+            send.get_mut().send.give_up(&self.shared);
         }
     }
 }

@@ -101,7 +101,7 @@
 //! # Modules
 //!
 //! - `handle`: `Sender`, `Receiver`, `channel`; counting of handles. `stream`: the same as `Stream`
-//!   and `Sink`.
+//!   and `Sink`. `builder`: channels that promise more.
 //! - `operation`: sends, receives and closes under way, as futures; their errors.
 //! - `select`: several of them, of which one happens. `claim`: who waits, and which case it was.
 //! - `location`: where a channel lives, and how it leaves its process. `lock`: its lock here.
@@ -124,6 +124,7 @@
 //! - A handle never stands for another handle: passing it on makes no chain.
 
 pub mod blocking;
+mod builder;
 #[doc(hidden)]
 pub mod census;
 pub mod chan;
@@ -154,12 +155,13 @@ pub mod waiting;
 mod waking;
 pub mod wire;
 
+pub use builder::ChannelBuilder;
 #[doc(hidden)]
 pub use handle::channel_here;
 pub use handle::{Message, Path, Receiver, Sender, channel};
 pub use operation::{
-    AlreadyClosed, Closing, Receiving, RecvError, SendError, Sending, TryReceiving, TryRecvError,
-    TrySendError, TrySending,
+    AlreadyClosed, Closing, FlushError, Leased, Leasing, Receiving, RecvError, SendError, Sending,
+    TryReceiving, TryRecvError, TrySendError, TrySending,
 };
 pub use select::{Chosen, Select};
 pub use wait_group::{GroupWaiting, WaitGroup};

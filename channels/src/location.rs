@@ -23,7 +23,7 @@ use parking_lot::ReentrantMutex;
 
 mod landing;
 
-use crate::chan::Chan;
+use crate::chan::{Chan, Content};
 use crate::claim::{Waiting, Wakes};
 use crate::flow::Flow;
 use crate::handle::Message;
@@ -106,6 +106,8 @@ pub(crate) struct Moved<T> {
     /// Values of sends that were refused, and of cases of a select, which were not sent.
     pub(crate) unsent: BTreeMap<Place, T>,
     pub(crate) receives: BTreeMap<Place, OperationId>,
+    /// Values on lease here, by age.
+    pub(crate) leases: BTreeMap<u64, OperationId>,
     pub(crate) end: Option<End>,
 }
 
@@ -121,6 +123,7 @@ impl<T> Relayed<T> {
             sends: BTreeMap::new(),
             unsent: BTreeMap::new(),
             receives: BTreeMap::new(),
+            leases: BTreeMap::new(),
             end: None,
         };
         let flow = node.open_flow(channel, capacity, arrivals);
@@ -134,6 +137,16 @@ impl<T> Shared<T> {
     pub(crate) fn local(capacity: usize) -> Arc<Self> {
         let made = Made::here();
         Self::new(Location::Local(Chan::new(capacity)), capacity, 1, made)
+    }
+
+    /// From now on no value is taken after a younger one: of a channel that was just made.
+    pub(crate) fn set_strict(&self) {
+        match &mut self.lock().location {
+            Location::Local(chan) => chan.set_strict(),
+            Location::Relayed(relayed) => {
+                relayed.node.push(Frame::Strict { channel: relayed.channel });
+            }
+        }
     }
 
     /// The same, at home at the coordinator from the start.
@@ -293,6 +306,9 @@ impl<T> Shared<T> {
         // First of all, for its values may hold channels that hold a handle to this one.
         let [senders, receivers] = handles;
         node.push(Frame::Export { channel, capacity, senders, receivers });
+        if chan.is_strict() {
+            node.push(Frame::Strict { channel });
+        }
         let packing = AssertUnwindSafe(|| pack(chan, node));
         let packed = catch_unwind(packing);
         drop(done);
@@ -366,29 +382,41 @@ impl<T> Shared<T> {
 /// yet: the select will see to it.
 fn pack<T: Message>(chan: &Chan<T, Waiting>, node: &Arc<Node>) -> Result<Packed, Stranded> {
     let mut packed = Packed { node: node.clone(), sent: Vec::new(), sends: Vec::new() };
-    for (value, waiter) in chan.contents() {
-        let list = match waiter {
-            None => &mut packed.sent,
-            Some(Waiting::Task(_)) => &mut packed.sends,
-            Some(Waiting::Case(..)) => continue,
-        };
-        list.push(transfer::pack(node, value).map_err(|_| Stranded::Unsendable)?);
+    for content in chan.contents() {
+        let pack = |value| transfer::pack(node, value).map_err(|_| Stranded::Unsendable);
+        match content {
+            Content::Sent(value, attempts) => packed.sent.push(Ended::Here(pack(value)?, attempts)),
+            Content::Lent(age) => packed.sent.push(Ended::Lent(age)),
+            Content::Waits(value, Waiting::Task(_)) => packed.sends.push(pack(value)?),
+            Content::Waits(_, Waiting::Case(..)) => {}
+        }
     }
     Ok(packed)
 }
 
 struct Packed {
     node: Arc<Node>,
-    sent: Vec<Parcel>,
+    sent: Vec<Ended>,
     sends: Vec<Parcel>,
+}
+
+/// A value whose send has ended.
+enum Ended {
+    /// With the number of its leases so far.
+    Here(Parcel, u32),
+    /// On lease, by its age.
+    Lent(u64),
 }
 
 /// What was packed and has not left stays.
 impl Drop for Packed {
     fn drop(&mut self) {
-        for parcel in self.sent.iter().chain(&self.sends) {
-            self.node.undo_departure(&parcel.passages);
-        }
+        let here = |ended: &Ended| match ended {
+            Ended::Here(parcel, _) => self.node.undo_departure(&parcel.passages),
+            Ended::Lent(_) => {}
+        };
+        self.sent.iter().for_each(here);
+        self.sends.iter().for_each(|parcel| self.node.undo_departure(&parcel.passages));
     }
 }
 
@@ -410,8 +438,16 @@ fn leave<T: Message>(
     moved.end = chan.ended().cloned();
     relayed.successor = Some(Box::new(chan.successor()));
     let parts = chan.dismantle();
-    for parcel in mem::take(&mut packed.sent) {
-        node.push(Frame::Restore { channel, parcel });
+    for ended in mem::take(&mut packed.sent) {
+        node.push(match ended {
+            Ended::Here(parcel, 0) => Frame::Restore { channel, parcel },
+            Ended::Here(parcel, attempts) => Frame::RestoreLeased { channel, attempts, parcel },
+            Ended::Lent(age) => {
+                let operation = node.name_lease(channel);
+                moved.leases.insert(age, operation);
+                Frame::Lend { channel, operation }
+            }
+        });
     }
     let mut parcels = mem::take(&mut packed.sends).into_iter();
     for (place, value, waiter) in parts.sends {

@@ -11,20 +11,21 @@
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::flow::{Flow, Name, Stocked};
+use crate::flow::{Early, Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::settling::{Passed, Settling};
 use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Passage, Stats};
 
 mod landing;
+mod leasing;
 mod lending;
 mod questions;
 
@@ -41,6 +42,8 @@ pub struct Node {
     flows: DashMap<ChannelId, Weak<Flow>>,
     /// Offers that have come.
     offers: AtomicU64,
+    /// Which incarnation its session is; 0 before it has one.
+    epoch: AtomicU64,
     doorbell: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -92,6 +95,7 @@ pub(crate) enum Conclusion {
     Ready,
     Empty,
     Measured(u64),
+    Flushed,
     Surveyed(u32),
     Inspected(Stats),
     /// The channel is here, or was since. The operation may have a place in it.
@@ -109,8 +113,19 @@ impl Node {
             channels: DashMap::new(),
             flows: DashMap::new(),
             offers: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
             doorbell: Box::new(doorbell),
         })
+    }
+
+    /// Which incarnation of a session this node's is; 0 before it has one.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Its session has begun.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Relaxed);
     }
 
     /// Queues a frame. Frames leave in the order in which they were queued.
@@ -145,9 +160,10 @@ impl Node {
             Frame::Refused { operation, end } => {
                 self.conclude(operation, Conclusion::Refused(end));
             }
-            Frame::Offer { operation, parcel } => {
+            Frame::Offer { operation, attempt, parcel } => {
                 let (name, turn) = (Name::Asked(operation), self.turns(1));
-                self.conclude(operation, Conclusion::Offered(Stocked { name, parcel, turn }));
+                let stocked = Stocked { name, parcel, attempt, turn };
+                self.conclude(operation, Conclusion::Offered(stocked));
             }
             Frame::Ended { operation, end } => self.conclude(operation, Conclusion::Ended(end)),
             Frame::Closed { operation, first } => {
@@ -166,6 +182,7 @@ impl Node {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
             Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits, detaches } => {
                 self.on_credit(channel, credits, detaches);
             }
@@ -174,8 +191,8 @@ impl Node {
                     self.repay(&flow);
                 }
             }
-            Frame::Early { channel, first, detaches, parcels } => {
-                self.on_early(channel, first, detaches, parcels);
+            Frame::Early { channel, first, detaches, attempt, parcels } => {
+                self.on_early(channel, detaches, Early { first, attempt, parcels });
             }
             Frame::Recall { channel } => {
                 if let Some(flow) = self.flow(channel) {
@@ -374,9 +391,13 @@ impl State {
         self.settling.pass(frame, &mut self.outgoing)
     }
 
-    fn name_operation(&mut self, operation: Operation) -> OperationId {
+    fn next_name(&mut self) -> OperationId {
         self.next_operation += 1;
-        let name = OperationId(self.next_operation);
+        OperationId(self.next_operation)
+    }
+
+    fn name_operation(&mut self, operation: Operation) -> OperationId {
+        let name = self.next_name();
         self.operations.insert(name, operation);
         name
     }

@@ -6,15 +6,19 @@
 //!
 //! - `send`, `receive`: the operation itself, and as a future. A select (`select.rs`) runs several
 //!   of the same operations, of which one happens.
+//! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
 //! - `close`, `error`.
 
 mod close;
 mod error;
+mod flush;
+mod lease;
 mod receive;
 mod send;
 
 pub use close::Closing;
-pub use error::{AlreadyClosed, RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{AlreadyClosed, FlushError, RecvError, SendError, TryRecvError, TrySendError};
+pub use lease::{Leased, Leasing};
 pub use receive::{Receiving, TryReceiving};
 pub use send::{Sending, TrySending};
 
@@ -45,6 +49,16 @@ impl Remote {
         loop {
             match self.node.poll_on(self.channel, self.operation, waker) {
                 Poll::Ready(Conclusion::Landing) => shared.land(),
+                concluded => return concluded,
+            }
+        }
+    }
+
+    /// The same of a receive on lease, with the operation by which the home knows the lease.
+    fn poll_leased<T>(&self, shared: &Shared<T>, waker: &Waker) -> Poll<(Conclusion, OperationId)> {
+        loop {
+            match self.node.poll_leased(self.channel, self.operation, waker) {
+                Poll::Ready((Conclusion::Landing, _)) => shared.land(),
                 concluded => return concluded,
             }
         }

@@ -321,9 +321,17 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Ahead { channel, .. }
         | Frame::Took { channel, .. }
         | Frame::Untaken { channel, .. }
+        | Frame::Lease { channel, .. }
+        | Frame::LeaseEarly { channel, .. }
+        | Frame::Return { channel, .. }
         | Frame::Detach { channel, .. } => Some((*channel, None)),
         // Of a channel that nobody else knows yet.
-        Frame::Export { .. } | Frame::Restore { .. } | Frame::Spawn { .. } => None,
+        Frame::Export { .. }
+        | Frame::Restore { .. }
+        | Frame::RestoreLeased { .. }
+        | Frame::Lend { .. }
+        | Frame::Strict { .. }
+        | Frame::Spawn { .. } => None,
         // Of several channels: the node asks when none of them is on its way.
         Frame::Survey { .. } => None,
         // The answers to the home, and to it alone.
@@ -337,6 +345,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Finished { .. }
         | Frame::Report { .. }
         | Frame::Inspect { .. }
+        | Frame::Flush { .. }
         | Frame::Suspect {}
         | Frame::Asleep { .. }
         | Frame::Awake { .. } => None,
@@ -356,6 +365,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }
+        | Frame::Flushed { .. }
         | Frame::Credit { .. }
         | Frame::Revoke { .. }
         | Frame::Early { .. }
@@ -387,6 +397,8 @@ fn parcels(frame: &Frame) -> &[Parcel] {
         Frame::Send { parcel, .. }
         | Frame::TrySend { parcel, .. }
         | Frame::Restore { parcel, .. }
+        | Frame::RestoreLeased { parcel, .. }
+        | Frame::Return { parcel, .. }
         | Frame::Spawn { arguments: parcel, .. }
         | Frame::Finished { outcome: parcel, .. } => std::slice::from_ref(parcel),
         Frame::Prepaid { parcels, .. } => parcels,

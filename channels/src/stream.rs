@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures::{Sink, Stream};
 
@@ -69,6 +69,45 @@ impl<T: Message> Stream for Receiver<T> {
 
 impl<T> Unpin for Receiver<T> {}
 
+/// The send of a sink. It lives in the handle, and whoever flushes the handle drives it too.
+pub(crate) struct Sinking<T> {
+    pub(crate) send: SendOperation<T>,
+    is_sent: bool,
+    /// Who flushes: a send wakes only whoever asked last.
+    others: Vec<Waker>,
+}
+
+impl<T: Message> Sinking<T> {
+    fn new(value: T) -> Self {
+        Self { send: SendOperation::new(value), is_sent: false, others: Vec::new() }
+    }
+
+    /// Drives the send, for whoever may not have the outcome. False if it cannot be: then it is as
+    /// new.
+    pub(crate) fn poll_through(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<bool> {
+        if !self.is_sent {
+            match self.send.poll(shared, waker) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) => self.is_sent = true,
+                Poll::Ready(Err(error)) => self.send = SendOperation::new(error.into_inner()),
+            }
+        }
+        Poll::Ready(self.is_sent)
+    }
+
+    /// Another who flushes.
+    pub(crate) fn note(&mut self, waker: &Waker) {
+        if !self.others.iter().any(|other| other.will_wake(waker)) {
+            self.others.push(waker.clone());
+        }
+    }
+
+    /// All who flush, to be woken.
+    pub(crate) fn take_others(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.others)
+    }
+}
+
 /// Sends what it is fed, one value under way at a time. Flush it before dropping the handle: the
 /// value under way is dropped with it. Closing the sink flushes; the channel is closed by its last
 /// sender, or by [`Sender::close`].
@@ -90,8 +129,12 @@ impl<T: Message> Sink<T> for Sender<T> {
         context: &mut Context<'_>,
     ) -> Poll<Result<(), Self::Error>> {
         let this = &mut *self;
-        let Some(send) = &mut this.sink else { return Poll::Ready(Ok(())) };
-        let polled = send.get_mut().poll(&this.shared, context.waker());
+        let Some(sinking) = &mut this.sink else { return Poll::Ready(Ok(())) };
+        let sinking = sinking.get_mut();
+        let polled = match sinking.is_sent {
+            true => Poll::Ready(Ok(())),
+            false => sinking.send.poll(&this.shared, context.waker()),
+        };
         if polled.is_ready() {
             this.sink = None;
         }
@@ -100,7 +143,7 @@ impl<T: Message> Sink<T> for Sender<T> {
 
     fn start_send(mut self: Pin<&mut Self>, value: T) -> Result<(), Self::Error> {
         assert!(self.sink.is_none(), "a sink is fed only when it is ready");
-        self.sink = Some(Box::new(Lock::new(SendOperation::new(value))));
+        self.sink = Some(Box::new(Lock::new(Sinking::new(value))));
         Ok(())
     }
 

@@ -25,7 +25,7 @@ pub use value::{
 };
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 7;
 /// The payload of one message, result or argument list, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
 /// Handles in one message.

@@ -232,7 +232,9 @@ impl Coordinator {
             Frame::Export { channel, capacity, senders, receivers } => {
                 relay.export(session, channel, capacity, [senders, receivers])
             }
-            Frame::Restore { channel, parcel } => relay.restore(session, channel, parcel, commands),
+            Frame::Restore { channel, parcel } => {
+                relay.restore(session, channel, (0, parcel), commands)
+            }
             Frame::Send { channel, operation, parcel } => {
                 relay.send(session, channel, operation, parcel, commands)
             }

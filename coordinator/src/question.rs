@@ -24,6 +24,11 @@ impl Coordinator {
             Frame::Survey { operation, cases } => {
                 self.relay.survey(session, operation, &cases, commands)
             }
+            // Frames of a session are taken in one after the other, so all before it are.
+            Frame::Flush { operation } => {
+                commands.push(Command::send(session, Frame::Flushed { operation }));
+                Ok(())
+            }
             Frame::Inspect { operation } => {
                 let stats = self.scheduler.stats(now, self.relay.channels());
                 commands.push(Command::send(session, Frame::Inspected { operation, stats }));

@@ -15,12 +15,14 @@
 //!   does not wait. `gate`: who has to wait until another's liberty ends.
 //! - `credits`, `window`: those liberties, as pure functions.
 //! - `landing`: channels that go home to a node.
+//! - `leases`: values in somebody's hands that may come back.
 //! - `cargo`: values under way. `ledger`: what each session has. `violation`: what none may do.
 
 mod cargo;
 pub mod credits;
 mod gate;
 mod landing;
+mod leases;
 mod ledger;
 mod receives;
 mod sends;
@@ -217,7 +219,7 @@ impl Relay {
         &mut self,
         session: SessionId,
         channel: ChannelId,
-        parcel: Parcel,
+        (attempts, parcel): (u32, Parcel),
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         let home = self.homes.get(&channel).ok_or(Violation::NotAttached(channel))?;
@@ -225,7 +227,8 @@ impl Relay {
         if home.exporter != Some(session) || home.chan.ended().is_some() {
             return Err(Violation::Unexpected("Restore"));
         }
-        let cargo = self.take_in(session, session, parcel)?;
+        let mut cargo = self.take_in(session, session, parcel)?;
+        cargo.attempts = attempts;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         home.chan.restore_sent(cargo, &mut |effect| self.effects.push(effect));
         self.perform(channel, commands);
@@ -303,6 +306,7 @@ impl Relay {
     fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
         let holdings = self.ledger.close(session);
         for (&channel, holding) in &holdings {
+            self.end_leases(channel, holding);
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             if home.flow.is_none() && holding.parked.is_empty() {
                 continue;
@@ -315,6 +319,12 @@ impl Relay {
                     home.chan.accept(place, &mut |effect| self.effects.push(effect));
                 }
             }
+            if let Some(flow) = &mut home.flow {
+                // The channel puts them back.
+                for place in flow.window.leave(session) {
+                    home.chan.offered(place).into_iter().for_each(Cargo::note_attempt);
+                }
+            }
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
             home.watches.retain(|(whose, _), _| *whose != session);
@@ -322,8 +332,6 @@ impl Relay {
             if let Some(flow) = &mut home.flow {
                 asked = flow.fence(session);
                 flow.credits.leave(session, 0);
-                // The channel has put them back.
-                flow.window.leave(session);
             }
             dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
             for wish in asked {
@@ -415,7 +423,10 @@ impl Relay {
                 Turn::Sent => Frame::Sent { operation },
                 Turn::Ended => Frame::Ended { operation, end: end() },
                 Turn::Offered => match home.chan.offered(place) {
-                    Some(cargo) => Frame::Offer { operation, parcel: cargo.parcel.clone() },
+                    Some(cargo) => {
+                        let (attempt, parcel) = (cargo.attempt(), cargo.parcel.clone());
+                        Frame::Offer { operation, attempt, parcel }
+                    }
                     None => continue,
                 },
                 Turn::Refused => {

@@ -145,6 +145,7 @@ impl Carrier {
         let Greeted { socket, name, epoch, term, secret, sent } = greeted;
         tracing::debug!("welcomed as {name}, lease {term:?}");
         speaker.lease.begin(term, sent);
+        speaker.node.set_epoch(epoch);
         let talk = Talk {
             session: Session::new(epoch),
             secret,

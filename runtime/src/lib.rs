@@ -46,7 +46,7 @@
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
 //!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node
-//!   is surely part of the system.
+//!   is surely part of the system. `fence`: what a task shows to those outside of it.
 //! - `trial`: another placement, to find faults. `deadlock`: when all sleep for good.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
@@ -58,6 +58,7 @@ mod context;
 mod deadlock;
 mod drive;
 mod entry;
+mod fence;
 mod group;
 mod lease;
 mod link;
@@ -71,14 +72,16 @@ mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
 pub use channels::{
-    AlreadyClosed, Chosen, Message, Path, Receiver, RecvError, Select, SendError, Sender,
-    TryRecvError, TrySendError, WaitGroup, channel, select, select_blocking,
+    AlreadyClosed, ChannelBuilder, Chosen, FlushError, Leased, Message, Path, Receiver, RecvError,
+    Select, SendError, Sender, TryRecvError, TrySendError, WaitGroup, channel, select,
+    select_blocking,
 };
 pub use client::{Builder, Runtime, StartError, current_worker, stats};
 pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
 pub use coordinator::platform::Program;
 pub use entry::{EnvironmentError, serve_if_worker};
+pub use fence::{FenceToken, fence_token};
 pub use group::{GroupError, TaskGroup};
 pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;

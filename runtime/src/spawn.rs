@@ -49,7 +49,7 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
     };
     let task = TaskId::random();
     if trial::keeps_task() {
-        let (receiver, abort) = trial::run_here(task, call);
+        let (receiver, abort) = trial::run_here(&node, task, call);
         let outcome = Box::pin(async move { receiver.recv().await });
         return JoinHandle { abort: AbortHandle { task, control: Control::Here(abort) }, outcome };
     }

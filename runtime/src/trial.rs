@@ -25,6 +25,7 @@ use futures::future::{AbortHandle, Abortable};
 
 use crate::client;
 use crate::deadlock::Watched;
+use crate::fence::Fenced;
 use crate::task::{Call, Kind, panic_text};
 
 /// Where channels and tasks of a program go that is tried.
@@ -122,6 +123,7 @@ pub(crate) fn keeps_task() -> bool {
 /// Runs a task in this process: where its outcome will come, and how it is stopped.
 #[track_caller]
 pub(crate) fn run_here<R: Message>(
+    node: &Arc<Node>,
     task: TaskId,
     call: Call<R>,
 ) -> (Receiver<Outcome<R>>, AbortHandle) {
@@ -141,7 +143,8 @@ pub(crate) fn run_here<R: Message>(
         Kind::Async => Who::Task(name, task),
         Kind::Thread => Who::ThreadTask(name, task),
     };
-    let run = Abortable::new(Watched::new(who, call.into_future()), aborted);
+    let run = Fenced::new(node, (task, 1), call.into_future());
+    let run = Abortable::new(Watched::new(who, run), aborted);
     let run = async move {
         let outcome = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(value)) => Outcome::Returned(value),

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
+use crate::fence::Fenced;
 use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
@@ -208,7 +209,8 @@ impl Worker {
             Kind::Async => Who::Task(task.name, attempt.0),
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
         };
-        let started = Watched::new(who, (task.start)(self.node.clone(), arguments));
+        let started = Fenced::new(&self.node, attempt, (task.start)(self.node.clone(), arguments));
+        let started = Watched::new(who, started);
         let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);
         let free = this.clone();

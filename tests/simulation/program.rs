@@ -104,6 +104,7 @@ async fn sending(place: &Place, part: &Part, outs: &[Out<Load>], gifts: &[Handle
         let bytes = vec![7; random.below(20) as usize];
         let load = Load { channel: out.channel, bytes, handle };
         match random.below(if part.whims { 8 } else { 1 }) {
+            4 if random.once_in(2) => drop(out.sender.flush().await),
             4 => place.shared.sleep(random.below(3000).into()).await,
             5 => drop(log.try_send(out, load).await),
             6 => {
@@ -155,6 +156,19 @@ async fn receiving(place: &Place, part: &Part, mut ins: Vec<In<Load>>) {
                     place.shared.sleep(random.below(1000).into()).await;
                     continue;
                 }
+            },
+            3 => match place.within(random.below(3000).into(), log.recv_leased(&ins[at])).await {
+                None => continue,
+                Some(Ok(held)) => {
+                    if random.once_in(2) {
+                        place.shared.sleep(random.below(2000).into()).await;
+                    }
+                    if random.once_in(3) {
+                        continue;
+                    }
+                    (at, Ok(held.ack()))
+                }
+                Some(Err(error)) => (at, Err(error)),
             },
             9 if ins.len() == 1 => (0, log.recv(&ins[0]).await),
             _ => match log.select(ins.iter().map(Case::Receive).collect()).await {

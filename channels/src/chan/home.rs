@@ -36,6 +36,7 @@ impl<M, W: Waiter> Chan<M, W> {
         let offers: Vec<Place> = offers.map(|(place, _)| place).collect();
         for receive in offers {
             let offer = self.offers.leave(receive).expect("it was found there");
+            self.note_lease_end(&offer);
             dropped.extend(self.put_back(offer, effect));
         }
         self.match_up(effect);
@@ -45,17 +46,25 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Everything that a home that moves takes along, in the order of the sends: the values, and
     /// who waits for each to go. Values that were taken and not fetched are among them. For a home
     /// in a process.
-    pub fn contents(&self) -> Vec<(&M, Option<&W>)> {
+    pub fn contents(&self) -> Vec<Content<'_, M, W>> {
+        let attempts = |age| self.aside.as_ref()?.attempts.get(&age).copied();
+        let sent = |age, message| Content::Sent(message, attempts(age).unwrap_or(0));
         let fetched = self.offers.iter().filter_map(|(_, offer)| match &offer.source {
-            Source::Ended(age) => Some((*age, &offer.message)),
-            Source::Waits(..) | Source::Orphan => None,
+            Source::Ended(age) => Some((*age, sent(*age, &offer.message))),
+            Source::Leased(_) | Source::Waits(..) | Source::Orphan => None,
         });
         let returned = self.aside.iter().flat_map(|aside| &aside.returned);
-        let mut old: Vec<(u64, &M)> = fetched.chain(returned.map(|(age, m)| (*age, m))).collect();
+        let leases = self.aside.iter().flat_map(|aside| &aside.leases);
+        let leases = leases.map(|(age, _)| (*age, Content::Lent(*age)));
+        let returned = returned.map(|(age, message)| (*age, sent(*age, message)));
+        let mut old: Vec<(u64, Content<'_, M, W>)> =
+            fetched.chain(returned).chain(leases).collect();
         old.sort_by_key(|(age, _)| *age);
-        let ended = old.into_iter().map(|(_, message)| message).chain(&self.buffer);
-        let sends = self.sends.iter().map(|(_, (message, waiter))| (message, Some(waiter)));
-        ended.map(|message| (message, None)).chain(sends).collect()
+        let old = old.into_iter().map(|(_, content)| content);
+        let buffer = self.buffer.iter().map(|message| Content::Sent(message, 0));
+        let sends = self.sends.iter();
+        let sends = sends.map(|(_, (message, waiter))| Content::Waits(message, waiter));
+        old.chain(buffer).chain(sends).collect()
     }
 
     /// The values of all sends that were refused or passed over and have not fetched them.
@@ -66,6 +75,8 @@ impl<M, W: Waiter> Chan<M, W> {
     /// Takes everything out, in the order of [`Chan::contents`]. What was taken and not fetched has
     /// not been seen yet, so its receive waits again, at its old place.
     pub fn dismantle(&mut self) -> Parts<M, W> {
+        self.aside().leases.clear();
+        self.aside().attempts.clear();
         let mut old = self.aside().returned.split_off(&0);
         let mut receives = Vec::new();
         for (place, offer) in self.offers.drain() {
@@ -82,6 +93,17 @@ impl<M, W: Waiter> Chan<M, W> {
         self.apart = 0;
         parts
     }
+}
+
+/// A part of what [`Chan::contents`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Content<'a, M, W> {
+    /// A value whose send has ended, and how often it was leased.
+    Sent(&'a M, u32),
+    /// One in somebody's hands under a lease, by its age.
+    Lent(u64),
+    /// A send that waits.
+    Waits(&'a M, &'a W),
 }
 
 /// What [`Chan::dismantle`] found.

@@ -48,7 +48,7 @@ impl<M, W: Waiter> Chan<M, W> {
                 Source::Waits(place, kept) => {
                     sends.extend(W::kept(kept).map(|waiter| (*place, (waiter, &offer.message))));
                 }
-                Source::Orphan => {}
+                Source::Leased(_) | Source::Orphan => {}
             }
         }
         let sent = old.into_values().chain(&self.buffer).collect();
@@ -90,7 +90,7 @@ impl<M, W: Waiter> Chan<M, W> {
             let Some((message, source)) = self.next_value() else { break };
             let age = match source {
                 Source::Ended(age) => age,
-                Source::Waits(..) | Source::Orphan => {
+                Source::Waits(..) | Source::Leased(_) | Source::Orphan => {
                     self.ended_sends += 1;
                     self.ended_sends - 1
                 }

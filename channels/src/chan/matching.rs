@@ -9,6 +9,7 @@ impl<M, W: Waiter> Chan<M, W> {
     pub(super) fn match_up(&mut self, effect: &mut impl FnMut(Effect<W>)) {
         // In a process, a send that waits has nobody to go to but its own select.
         while !self.receives.is_empty()
+            && !self.is_held_up()
             && (self.has_ended_values() || !W::TAKES && !self.sends.is_empty())
         {
             let Some((place, waiter)) = self.next_receive() else { break };
@@ -16,12 +17,12 @@ impl<M, W: Waiter> Chan<M, W> {
             match source {
                 Source::Ended(_) if W::TAKES => self.settle(effect),
                 Source::Ended(_) => self.apart += 1,
-                Source::Waits(..) | Source::Orphan => {}
+                Source::Leased(_) | Source::Waits(..) | Source::Orphan => {}
             }
             self.hand(place, waiter, message, source, effect);
         }
         self.settle(effect);
-        if self.offers.is_empty() && self.ended().is_some() {
+        if self.has_nothing_out() && self.ended().is_some() {
             for (place, waiter) in self.receives.drain() {
                 if waiter.claim() {
                     effect(Effect { waiter, place, turn: Turn::Ended });
@@ -97,7 +98,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// A value has left the channel into a receiver's hands.
     pub(super) fn leave(&mut self, source: Source<W>, effect: &mut impl FnMut(Effect<W>)) {
         match source {
-            Source::Ended(_) => self.settle(effect),
+            Source::Ended(_) | Source::Leased(_) => self.settle(effect),
             Source::Waits(place, waiter) => effect(Effect { waiter, place, turn: Turn::Sent }),
             Source::Orphan => {}
         }
@@ -145,7 +146,7 @@ impl<M, W: Waiter> Chan<M, W> {
             Source::Orphan => return Some(offer.message),
             // A bug on purpose, for the checks: it returns behind the younger.
             Source::Ended(_) if cfg!(planted = "unrecv") && W::TAKES => self.append(offer.message),
-            Source::Ended(age) => {
+            Source::Ended(age) | Source::Leased(age) => {
                 self.apart += u32::from(W::TAKES);
                 self.aside().returned.insert(age, offer.message);
             }
@@ -198,11 +199,13 @@ impl<M, W: Waiter> Chan<M, W> {
         if self.aside.as_deref().is_some_and(Aside::is_bare) {
             self.aside = None;
         }
-        debug_assert!(W::TAKES || self.receives.is_empty() || !self.has_values());
+        debug_assert!(
+            W::TAKES || self.receives.is_empty() || !self.has_values() || self.is_held_up()
+        );
         debug_assert!(self.is_full() || self.sends.is_empty());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());
         debug_assert!(
-            self.ended().is_none() || self.receives.is_empty() || !self.offers.is_empty()
+            self.ended().is_none() || self.receives.is_empty() || !self.has_nothing_out()
         );
     }
 }

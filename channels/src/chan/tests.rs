@@ -1,9 +1,11 @@
 //! What happens to whom, operation by operation: Go's rules as tables. Here as at the coordinator;
-//! `here` as in a process, `moves` on the way from the one to the other.
+//! `here` as in a process, `moves` on the way from the one to the other; `leases` at both, and
+//! strict order.
 
 use super::*;
 
 mod here;
+mod leases;
 mod moves;
 
 /// As at the coordinator.

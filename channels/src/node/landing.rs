@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 use parking_lot::MutexGuard;
 
 use super::{Conclusion, Node, Operation, State};
-use crate::flow::Flow;
+use crate::flow::{Flow, Name};
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::settling::{Passed, Progress, Unbegun};
@@ -101,6 +101,17 @@ impl Node {
         operation: OperationId,
         waker: &Waker,
     ) -> Poll<Conclusion> {
+        self.poll_with(channel, operation, waker, |_, name| name.taken(channel))
+    }
+
+    /// The same, with what the home is told.
+    pub(super) fn poll_with(
+        &self,
+        channel: ChannelId,
+        operation: OperationId,
+        waker: &Waker,
+        answer: impl FnOnce(&mut State, Name) -> Frame,
+    ) -> Poll<Conclusion> {
         let mut state = self.state.lock();
         match state.progress(channel) {
             Progress::Away => {}
@@ -118,7 +129,7 @@ impl Node {
         else {
             return concluded;
         };
-        let taken = stocked.name.taken(channel);
+        let taken = answer(&mut state, stocked.name);
         self.push_in(state, |state| {
             let _is_away = state.pass(taken);
             false

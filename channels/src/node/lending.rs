@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Waker;
 
 use super::{Conclusion, Node, Operation, State};
-use crate::flow::{Flow, Stocked};
+use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::{Passed, Progress};
 use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
@@ -153,24 +153,18 @@ impl Node {
         self.offers.fetch_add(count as u64, Ordering::Relaxed)
     }
 
-    pub(super) fn on_early(
-        &self,
-        channel: ChannelId,
-        first: u64,
-        detaches: u64,
-        parcels: Vec<Parcel>,
-    ) {
+    pub(super) fn on_early(&self, channel: ChannelId, detaches: u64, early: Early) {
         let flow = self.flow(channel);
         let mut lent = flow.as_ref().map(|flow| flow.lock());
         let state = self.state.lock();
         let is_away = state.progress(channel) == Progress::Away;
         match lent.as_mut().filter(|lent| is_away && lent.may_use(Side::Receive, detaches)) {
             Some(lent) => {
-                let turn = self.turns(parcels.len());
-                lent.add_early(first, parcels, turn);
+                let turn = self.turns(early.parcels.len());
+                lent.add_early(early, turn);
             }
             None => {
-                let count = parcels.len() as u32;
+                let (first, count) = (early.first, early.parcels.len() as u32);
                 self.push_to_home(state, Frame::Untaken { channel, first, count });
             }
         }
@@ -245,7 +239,7 @@ mod tests {
 
     fn offer(node: &Node, operation: OperationId, byte: u8) {
         let parcel = parcel(byte);
-        assert_eq!(node.receive(Frame::Offer { operation, parcel }), None);
+        assert_eq!(node.receive(Frame::Offer { operation, attempt: 1, parcel }), None);
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {
@@ -265,7 +259,13 @@ mod tests {
 
         let parcels = vec![parcel(b'c'), parcel(b'd')];
         assert_eq!(
-            node.receive(Frame::Early { channel: CHANNEL, first: 0, detaches: 0, parcels }),
+            node.receive(Frame::Early {
+                channel: CHANNEL,
+                first: 0,
+                detaches: 0,
+                attempt: 1,
+                parcels
+            }),
             None
         );
         assert_eq!(take_all(&node, &flow), b"abcd");
@@ -294,7 +294,7 @@ mod tests {
 
     fn early(node: &Node, first: u64, detaches: u64, bytes: &[u8]) {
         let parcels = bytes.iter().copied().map(parcel).collect();
-        let early = Frame::Early { channel: CHANNEL, first, detaches, parcels };
+        let early = Frame::Early { channel: CHANNEL, first, detaches, attempt: 1, parcels };
         assert_eq!(node.receive(early), None);
     }
 

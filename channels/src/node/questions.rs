@@ -6,7 +6,7 @@ use std::task::{Poll, Waker};
 use super::{Conclusion, Node};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::Progress;
-use crate::wire::{Frame, Passage, Stats};
+use crate::wire::{End, Frame, Passage, Stats};
 
 /// Which of several operations could go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +45,18 @@ impl Node {
             Conclusion::Measured(length) => Some(length as usize),
             Conclusion::Moved(_) | Conclusion::Landing => None,
             _ => Some(0),
+        }
+    }
+
+    /// Waits until all that was sent before is home. If the link is lost, says why.
+    pub(crate) async fn flush(&self) -> Result<(), String> {
+        let begin = |waker: &Waker| {
+            let flush = |operation| [Frame::Flush { operation }];
+            Poll::Ready(Ok(self.begin_in(self.state.lock(), waker.clone(), None, flush)))
+        };
+        match self.ask(None, begin).await {
+            Conclusion::Ended(End::Lost(cause)) => Err(cause),
+            _ => Ok(()),
         }
     }
 

@@ -73,6 +73,17 @@ impl From<End> for RecvError {
     }
 }
 
+/// Why a [`flush`](crate::Sender::flush) cannot say that all is home.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlushError {
+    /// The coordinator is gone, or this worker was fenced: how much arrived is not known.
+    #[error("what was sent may be lost: {0}")]
+    Lost(String),
+    /// A value that the handle was fed as a sink cannot be sent. The sink still has it.
+    #[error("the value under way cannot be sent")]
+    Unsent,
+}
+
 /// Why a [`try_send`](crate::Sender::try_send) did not send. It holds the value.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrySendError<T> {

@@ -173,7 +173,13 @@ mod tests {
             Frame::Detach { channel, side: Side::Send, arrivals: 4 },
             Frame::Prepaid { channel, parcels: vec![parcel.clone(), parcel.clone()] },
             Frame::Ahead { channel, window: 5, seen: 6 },
-            Frame::Early { channel, first: 7, detaches: 8, parcels: vec![parcel.clone()] },
+            Frame::Early {
+                channel,
+                first: 7,
+                detaches: 8,
+                attempt: 1,
+                parcels: vec![parcel.clone()],
+            },
             Frame::Refused { operation, end: End::Closed },
             Frame::Ended { operation, end: lost },
             Frame::Spawn {

@@ -1,4 +1,5 @@
-//! Every frame between a node and the coordinator: this file is the protocol's specification.
+//! Every frame between a node and the coordinator: this file is the protocol's specification;
+//! `landing` and `leases` are parts of it.
 
 use std::fmt;
 
@@ -10,10 +11,15 @@ use super::{
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
-frames! {
+#[macro_use]
+mod landing;
+#[macro_use]
+mod leases;
+
+with_landing! { with_leases frames
     /// Node: the first frame of a session.
     1 Hello {
-        /// Must be [`PROTOCOL_VERSION`].
+        /// Must be [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
         version: u16,
         /// Must equal the client's.
         build: Build,
@@ -201,6 +207,8 @@ frames! {
     22 Offer {
         /// The receive.
         operation: OperationId,
+        /// For which time it is offered, from 1.
+        attempt: u32,
         /// The value.
         parcel: Parcel,
     }
@@ -317,6 +325,8 @@ frames! {
         first: u64,
         /// How many `Detach` of the node had come by now.
         detaches: u64,
+        /// For which time each is offered, from 1.
+        attempt: u32,
         /// The values.
         parcels: Vec<Parcel>,
     }
@@ -446,52 +456,5 @@ frames! {
         operation: OperationId,
         /// The answer.
         stats: Stats,
-    }
-
-    /// Coordinator: all handles of the channel are with this node, which would do better without
-    /// the coordinator. Answered by `Cleared` or `Keep`. See `settling.rs` for all six.
-    80 Approach {
-        /// The channel.
-        channel: ChannelId,
-        /// Which attempt this is; every answer repeats it.
-        landings: u32,
-    }
-    /// Node: what it had to say about the channel is said. Answered by `Land` or `Stay`.
-    81 Cleared {
-        /// The channel.
-        channel: ChannelId,
-        /// The attempt.
-        landings: u32,
-    }
-    /// Coordinator: the channel is the node's if it wants. Answered by `Landed` or `Keep`.
-    82 Land {
-        /// The channel.
-        channel: ChannelId,
-        /// The attempt.
-        landings: u32,
-        /// All that is in it. The handles in its values are the node's, whatever it answers.
-        contents: Contents,
-    }
-    /// Coordinator: the channel stays, for a handle of it was on its way after all.
-    83 Stay {
-        /// The channel.
-        channel: ChannelId,
-        /// The attempt.
-        landings: u32,
-    }
-    /// Node: the channel is at home in its process, and is to be forgotten.
-    84 Landed {
-        /// The channel.
-        channel: ChannelId,
-        /// The attempt.
-        landings: u32,
-    }
-    /// Node: the channel stays where it was, and if `Land` was on its way, that has no effect.
-    /// After `Export`: the channel was landed before, and so often was it tried.
-    85 Keep {
-        /// The channel.
-        channel: ChannelId,
-        /// The attempt.
-        landings: u32,
     }
 }

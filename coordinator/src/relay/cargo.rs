@@ -13,9 +13,23 @@ use crate::Command;
 pub struct Cargo {
     pub(super) parcel: Parcel,
     payer: SessionId,
+    /// How often somebody began with it, or may have.
+    pub(super) attempts: u32,
+    /// Whether it is not here, but on lease in the process that the channel left.
+    pub(super) is_lent: bool,
 }
 
 impl Cargo {
+    /// For which time it is offered.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempts.saturating_add(1)
+    }
+
+    /// Somebody begins with it, or may have begun.
+    pub(super) fn note_attempt(&mut self) {
+        self.attempts = self.attempt();
+    }
+
     /// What it costs to keep it, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let Parcel { payload, passages, .. } = &self.parcel;
@@ -42,7 +56,7 @@ impl Relay {
 
     /// Takes in what the coordinator itself has to say. There are no handles in it.
     pub fn load(&mut self, payer: SessionId, parcel: Parcel) -> Cargo {
-        let cargo = Cargo { parcel, payer };
+        let cargo = Cargo { parcel, payer, attempts: 0, is_lent: false };
         self.ledger.charge(payer, cargo.bytes());
         cargo
     }
@@ -56,9 +70,14 @@ impl Relay {
 
     /// A session has a copy, with handles of its own: a task that may run again needs them again.
     pub fn hand_copy(&mut self, session: SessionId, cargo: &Cargo) -> Parcel {
-        self.count_up(&cargo.parcel.passages);
-        self.attach(session, &cargo.parcel.passages);
+        self.copy_handles(session, &cargo.parcel.passages);
         cargo.parcel.clone()
+    }
+
+    /// A session has handles of its own, besides those in a value that stays here.
+    pub(super) fn copy_handles(&mut self, session: SessionId, passages: &[Passage]) {
+        self.count_up(passages);
+        self.attach(session, passages);
     }
 
     /// It will not be delivered: the handles in it are dropped.

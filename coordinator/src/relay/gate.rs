@@ -131,7 +131,7 @@ impl Relay {
                 self.abandon(session, channel, operation, commands);
                 Ok(())
             }
-            other => self.on_landing(session, other, commands),
+            other => self.on_lease_frame(session, other, commands),
         }
     }
 
@@ -187,7 +187,7 @@ impl Relay {
             Wish::Receive { .. } => receives.filter(|_| early),
             Wish::TryReceive if early => receives,
             // Empty is the truth only if nothing is on its way that was sent.
-            Wish::TryReceive => sends.filter(|_| credits && !home.chan.is_ready()),
+            Wish::TryReceive => sends.filter(|_| credits && !home.chan.is_ready_soon()),
         }
     }
 
@@ -263,7 +263,8 @@ impl Relay {
             let place = chan.park_receive(super::Waiter::ahead(owner), &mut |_| {});
             let Some(cargo) = chan.offered(place) else { break };
             let number = flow.window.offer(place, cargo.bytes());
-            let (detaches, parcel) = (self.ledger.detaches(owner), cargo.parcel.clone());
+            let detaches = self.ledger.detaches(owner);
+            let parcel = (cargo.attempt(), cargo.parcel.clone());
             batch.push((owner, detaches), number, parcel, commands);
         }
         batch.flush(commands);

@@ -68,6 +68,11 @@ impl Course {
         Self { recent: [exporter; 2], ..Self::default() }
     }
 
+    /// The channel is never asked for: what it is cannot be said to a node.
+    pub(super) fn stay_for_ever(&mut self) {
+        self.attempts = NEVER;
+    }
+
     /// A session uses the channel, or gets a handle of it.
     pub(super) fn note(&mut self, session: SessionId) {
         if self.recent[0] == session {
@@ -276,6 +281,10 @@ fn contents(home: &Home, session: SessionId) -> Option<Contents> {
     // Of one who has given its handles back a value may still be on offer: the answer is awaited.
     let mut waiters = survey.sends.iter().map(|(waiter, _)| waiter).chain(&survey.receives);
     if waiters.any(|waiter| waiter.session != session) {
+        return None;
+    }
+    // Nor could a node be told how often a value was on lease, or that it is.
+    if home.chan.has_leases() || survey.sent.iter().any(|cargo| cargo.attempts > 0) {
         return None;
     }
     for (waiter, cargo) in &survey.sends {

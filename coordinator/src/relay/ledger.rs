@@ -46,6 +46,8 @@ pub(super) struct Holding {
 pub(super) enum Parked {
     Send(Place),
     Receive(Place),
+    /// A value on lease, that was offered to a receive of this place.
+    Lease(Place),
     /// A select that would send: it has no place.
     Watch,
     /// It waits at a gate. With the side whose handles it needs; a close and a question, once
@@ -58,7 +60,7 @@ impl Parked {
     pub(super) fn side(self) -> Option<Side> {
         match self {
             Self::Send(_) | Self::Watch => Some(Side::Send),
-            Self::Receive(_) => Some(Side::Receive),
+            Self::Receive(_) | Self::Lease(_) => Some(Side::Receive),
             Self::Held(side) => side,
         }
     }

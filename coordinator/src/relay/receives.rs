@@ -54,15 +54,21 @@ impl Relay {
         operation: OperationId,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
-        let parked = self.ledger.parked(session, channel, operation);
-        let Some(Parked::Receive(place)) = parked else {
-            return Err(Violation::Unexpected("Accept"));
+        let (place, is_leased) = match self.ledger.parked(session, channel, operation) {
+            Some(Parked::Receive(place)) => (place, false),
+            Some(Parked::Lease(place)) => (place, true),
+            _ => return Err(Violation::Unexpected("Accept")),
         };
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let taken = home.chan.accept(place, &mut |effect| self.effects.push(effect));
         let cargo = taken.ok_or(Violation::Unexpected("Accept"))?;
         self.ledger.unpark(session, channel, operation);
-        self.hand_over(session, cargo);
+        if is_leased {
+            // It has had handles of its own since the lease began.
+            self.lose(cargo, &End::Closed);
+        } else {
+            self.hand_over(session, cargo);
+        }
         self.perform(channel, commands);
         self.settle(commands);
         Ok(())
@@ -77,10 +83,11 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         let place = match self.ledger.parked(session, channel, operation) {
-            Some(Parked::Receive(place)) => place,
+            Some(Parked::Receive(place) | Parked::Lease(place)) => place,
             Some(Parked::Held(_)) => return self.give_up_held(session, channel, operation),
             Some(Parked::Send(_) | Parked::Watch) | None => return,
         };
+        self.end_loan(channel, place);
         let Some(home) = self.homes.get_mut(&channel) else { return };
         self.ledger.unpark(session, channel, operation);
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
@@ -115,7 +122,8 @@ impl Relay {
         }
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let flow = home.flow.get_or_insert_with(|| Flow::new(session));
-        let may = home.chan.capacity() > 0 && !flow.has_held(Side::Receive);
+        let chan = &home.chan;
+        let may = chan.capacity() > 0 && !chan.is_strict() && !flow.has_held(Side::Receive);
         let granted = flow.window.ask(session, if may { window as usize } else { 0 }, seen) && may;
         if window > 0 && !granted {
             // It must not keep for its next receive what another may wait for.
@@ -140,7 +148,7 @@ impl Relay {
                 }
             }
             Some(Parked::Held(_)) => {}
-            Some(Parked::Send(_) | Parked::Watch) | None => return,
+            Some(Parked::Send(_) | Parked::Lease(_) | Parked::Watch) | None => return,
         }
         self.decline(session, channel, operation, commands);
         commands.push(Command::send(session, Frame::Again { operation }));
@@ -211,22 +219,27 @@ pub(super) struct EarlyBatch {
     channel: ChannelId,
     to: Option<(SessionId, u64)>,
     first: u64,
+    attempt: u32,
     parcels: Vec<Parcel>,
     bytes: usize,
 }
 
 impl EarlyBatch {
     pub(super) fn new(channel: ChannelId) -> Self {
-        Self { channel, to: None, first: 0, parcels: Vec::new(), bytes: 0 }
+        Self { channel, to: None, first: 0, attempt: 0, parcels: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn push(
         &mut self,
         to: (SessionId, u64),
         number: u64,
-        parcel: Parcel,
+        (attempt, parcel): (u32, Parcel),
         commands: &mut Vec<Command>,
     ) {
+        if self.attempt != attempt {
+            self.flush(commands);
+            self.attempt = attempt;
+        }
         if self.to.replace(to).is_none() {
             self.first = number;
         }
@@ -241,8 +254,8 @@ impl EarlyBatch {
         if let Some((session, detaches)) = self.to.take() {
             let parcels = mem::take(&mut self.parcels);
             self.bytes = 0;
-            let (channel, first) = (self.channel, self.first);
-            let frame = Frame::Early { channel, first, detaches, parcels };
+            let (channel, first, attempt) = (self.channel, self.first, self.attempt);
+            let frame = Frame::Early { channel, first, detaches, attempt, parcels };
             commands.push(Command::send(session, frame));
         }
     }

@@ -148,7 +148,7 @@ impl Relay {
                 }
                 self.perform(channel, commands);
             }
-            Some(Parked::Receive(_)) | None => return,
+            Some(Parked::Receive(_) | Parked::Lease(_)) | None => return,
         }
         self.settle(commands);
     }

@@ -74,7 +74,7 @@ impl Relay {
     ) {
         let Some(home) = self.homes.get(&channel) else { return };
         // When it has ended the answer comes, though a value on offer may have to be taken first.
-        if home.chan.is_ready() || home.chan.ended().is_some() {
+        if home.chan.is_ready_soon() {
             return self.do_receive(session, channel, operation, 0);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
@@ -131,10 +131,12 @@ impl Relay {
             let lent = flow.is_some_and(|flow| flow.is_lent(session, *side));
             let can_go = lent
                 || match side {
-                    Side::Receive => chan.is_ready(),
-                    Side::Send => !chan.is_full() || chan.has_receive(|_| true),
+                    Side::Receive => chan.is_ready_soon(),
+                    Side::Send => {
+                        !chan.is_full() || chan.has_receive(|_| true) || chan.ended().is_some()
+                    }
                 };
-            if can_go || chan.ended().is_some() {
+            if can_go {
                 ready = at;
                 break;
             }

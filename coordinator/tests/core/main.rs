@@ -4,6 +4,7 @@ mod crowds;
 mod flow;
 mod handles;
 mod landing;
+mod leases;
 mod limits;
 mod nonsense;
 mod peers;
@@ -171,7 +172,11 @@ fn passages(channel: ChannelId) -> Vec<Passage> {
 }
 
 fn offer(operation: u64, byte: u8) -> Frame {
-    Frame::Offer { operation: OperationId(operation), parcel: value(byte) }
+    offer_again(operation, byte, 1)
+}
+
+fn offer_again(operation: u64, byte: u8, attempt: u32) -> Frame {
+    Frame::Offer { operation: OperationId(operation), attempt, parcel: value(byte) }
 }
 
 fn sent(operation: u64) -> Frame {
@@ -213,7 +218,7 @@ fn an_offer_to_a_dead_worker_comes_back_in_order() {
     bench.receive(CLIENT, channel, 3);
     bench.receive(CLIENT, channel, 4);
     let offers: Vec<Frame> = bench.sent(CLIENT);
-    assert!(offers.ends_with(&[offer(3, 1), offer(4, 2)]), "{offers:?}");
+    assert!(offers.ends_with(&[offer_again(3, 1, 2), offer(4, 2)]), "{offers:?}");
 }
 
 /// D4: a send of a dead worker that had not returned never happened; one that had, did.

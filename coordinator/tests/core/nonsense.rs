@@ -17,6 +17,7 @@ struct History {
     handles: BTreeSet<(SessionId, ChannelId, Side)>,
     receives: BTreeMap<OperationId, ChannelId>,
     offers: Vec<(SessionId, OperationId, Parcel)>,
+    leases: BTreeSet<OperationId>,
     runs: Vec<(SessionId, TaskId, u32)>,
 }
 
@@ -29,6 +30,7 @@ impl History {
             handles: BTreeSet::new(),
             receives: BTreeMap::new(),
             offers: Vec::new(),
+            leases: BTreeSet::new(),
             runs: Vec::new(),
         }
     }
@@ -91,8 +93,17 @@ impl History {
         };
         let (_, operation, parcel) = self.offers.remove(at);
         let channel = self.receives[&operation];
-        if self.below(3) == 0 {
-            return Frame::Decline { channel, operation };
+        match self.below(6) {
+            0 | 1 => return Frame::Decline { channel, operation },
+            // It is to be answered again.
+            2 if self.leases.insert(operation) => {
+                for Passage { channel, side, .. } in &parcel.passages {
+                    self.handles.insert((node, *channel, *side));
+                }
+                self.offers.push((node, operation, parcel));
+                return Frame::Lease { channel, operation };
+            }
+            _ => {}
         }
         for Passage { channel, side, .. } in parcel.passages {
             self.handles.insert((node, channel, side));
@@ -161,7 +172,7 @@ impl History {
                 self.bench.event(Event::LaunchEnded { launch, cause: "no".to_owned() });
             }
             Command::Close { session, .. } => self.gone(session),
-            Command::Send { session, frame: Frame::Offer { operation, parcel } } => {
+            Command::Send { session, frame: Frame::Offer { operation, parcel, .. } } => {
                 self.offers.push((session, operation, parcel));
             }
             Command::Send { session, frame: Frame::Run { task, attempt, arguments, .. } } => {

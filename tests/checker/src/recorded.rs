@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use channels::{
-    AlreadyClosed, Message, Receiver, RecvError, Select, SendError, Sender, TryRecvError,
+    AlreadyClosed, Leased, Message, Receiver, RecvError, Select, SendError, Sender, TryRecvError,
     TrySendError,
 };
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,26 @@ impl Recorded {
         received
     }
 
+    /// As [`Receiver::recv_leased`]. It counts as a receive that ends when it is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Recorded::recv`].
+    pub async fn recv_leased<L: Message>(&self, here: &In<L>) -> Result<Held<L>, RecvError> {
+        let begun = self.begin(here.channel, Kind::Receive);
+        match here.receiver.recv_leased().await {
+            Ok(lease) => Ok(Held { lease, begun }),
+            Err(error) => {
+                end_receive(begun, &Err::<Named<L>, _>(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
     /// As [`Receiver::try_recv`].
     ///
     /// # Errors
@@ -251,6 +271,22 @@ impl Recorded {
             }
         }
         (select, begun, ends)
+    }
+}
+
+/// A value on lease. If it is dropped, its receive was given up.
+pub struct Held<L: Message> {
+    lease: Leased<Named<L>>,
+    begun: Begun,
+}
+
+impl<L: Message> Held<L> {
+    /// As [`Leased::ack`].
+    pub fn ack(self) -> Named<L> {
+        let Self { lease, begun } = self;
+        let named = lease.ack();
+        begun.end(Outcome::Ok, Some(named.id));
+        named
     }
 }
 

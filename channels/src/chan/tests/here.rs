@@ -26,6 +26,14 @@ impl Waiter for Here {
     fn claim(&self) -> bool {
         self.is_chosen.as_ref().is_none_or(|is_chosen| !is_chosen.replace(true))
     }
+
+    fn stir(&self) -> bool {
+        self.is_chosen.as_ref().is_some_and(|is_chosen| !is_chosen.replace(true))
+    }
+
+    fn told() -> Option<Self> {
+        Some(task('?'))
+    }
 }
 
 pub(super) fn task(who: char) -> Here {
@@ -33,7 +41,7 @@ pub(super) fn task(who: char) -> Here {
 }
 
 /// The cases of one select.
-fn cases<const N: usize>(names: [char; N]) -> [Here; N] {
+pub(super) fn cases<const N: usize>(names: [char; N]) -> [Here; N] {
     let is_chosen = Rc::new(Cell::new(false));
     names.map(|who| Here { who, is_chosen: Some(is_chosen.clone()) })
 }
@@ -49,7 +57,7 @@ impl Bench {
         Self { chan: Chan::new(capacity), happened: Vec::new() }
     }
 
-    fn act<R>(
+    pub(super) fn act<R>(
         &mut self,
         run: impl FnOnce(&mut Chan<u32, Here>, &mut dyn FnMut(Effect<Here>)) -> R,
     ) -> R {
@@ -72,7 +80,7 @@ impl Bench {
         self.chan.wait_send(&mut Some(value), || waiter)
     }
 
-    fn receive(&mut self) -> Received<u32> {
+    pub(super) fn receive(&mut self) -> Received<u32> {
         self.act(|chan, mut effect| chan.receive(&mut effect))
     }
 
@@ -82,7 +90,7 @@ impl Bench {
         self.chan.wait_receive(|| waiter)
     }
 
-    fn accept(&mut self, receive: Place) -> Option<u32> {
+    pub(super) fn accept(&mut self, receive: Place) -> Option<u32> {
         self.act(|chan, mut effect| chan.accept(receive, &mut effect))
     }
 
@@ -90,16 +98,16 @@ impl Bench {
         assert_eq!(self.act(|chan, mut effect| chan.decline(receive, &mut effect)), None);
     }
 
-    fn finish(&mut self) -> bool {
+    pub(super) fn finish(&mut self) -> bool {
         self.act(|chan, mut effect| chan.finish(End::Closed, &mut effect))
     }
 
-    fn happened(&mut self) -> Vec<(char, Turn)> {
+    pub(super) fn happened(&mut self) -> Vec<(char, Turn)> {
         std::mem::take(&mut self.happened)
     }
 
     /// Receives all that is there.
-    fn drain(&mut self) -> Vec<u32> {
+    pub(super) fn drain(&mut self) -> Vec<u32> {
         std::iter::from_fn(|| match self.receive() {
             Received::Message(value) => Some(value),
             Received::Empty | Received::Ended(_) => None,
