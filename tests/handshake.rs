@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::coordinator::platform::{Launch, Memory};
 use ::coordinator::server::{Config, serve};
 use ::coordinator::{Limits, Settings};
+use channels::chunks::Inbox;
 use channels::id::{ChannelId, OperationId};
 use channels::session::{Received, Session};
 use channels::wire::{
@@ -72,7 +73,7 @@ async fn the_right_key_is_welcome_and_only_it() {
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]), "{welcome:?}");
     for (first, reason) in [
         (hello(PROTOCOL_VERSION, Secret([0; 32])), "secret"),
-        (hello(PROTOCOL_VERSION + 1, key), "version 5, the coordinator 4"),
+        (hello(PROTOCOL_VERSION + 1, key), "version 6, the coordinator 5"),
         (Frame::Heartbeat {}, "a hello was expected"),
     ] {
         let turned = answers(&address, batch(std::slice::from_ref(&first))).await;
@@ -91,7 +92,7 @@ async fn another_version_is_named() {
     let mut older = hello.to_vec();
     older[0] -= 1;
     let turned = answers(&address, Message::Binary(older.into())).await;
-    let words = "version 3, this program 4";
+    let words = "version 4, this program 5";
     assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains(words)));
 }
 
@@ -166,14 +167,14 @@ async fn who_asks_for_much_gets_it_as_it_reads() {
     for frame in frames {
         say(&mut session, frame, &mut socket).await;
     }
-    let mut offers = 0;
+    let (mut offers, mut inbox) = (0, Inbox::default());
     while offers < VALUES {
         let message = socket.next().await.expect("the link is whole").unwrap();
         let bytes = message.into_data();
         let size = bytes.len();
         let (envelope, heard) = read_batch(bytes).unwrap();
         assert_eq!(session.receive(envelope, &heard, size), Ok(Received::New));
-        for frame in heard {
+        for frame in heard.into_iter().filter_map(|frame| inbox.receive(frame).unwrap()) {
             match frame {
                 Frame::Offer { parcel: offered, .. } => {
                     assert_eq!(offered, parcel);

@@ -7,6 +7,7 @@ mod examples;
 mod failure;
 mod handshake;
 mod histories;
+mod large;
 mod links;
 mod macros;
 mod message;

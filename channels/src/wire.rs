@@ -14,6 +14,8 @@
 mod frames;
 mod batch;
 mod field;
+mod limits;
+mod malformed;
 mod value;
 
 use std::fmt;
@@ -24,29 +26,15 @@ use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 use field::Field;
 
 pub use batch::{BatchWriter, Envelope, link_batch, read_batch};
+pub use limits::{
+    BATCH_BYTES_MAX, BATCH_BYTES_TARGET, CAPACITY_MAX, CHUNK_BYTES_MAX, FRAME_BYTES_MAX,
+    HANDLES_MAX, MESSAGE_BYTES_MAX, PARCELS_MAX, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
+};
+pub use malformed::MalformedFrame;
 pub use value::{Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats};
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 4;
-/// The payload of one message, result or argument list, in bytes.
-pub const MESSAGE_BYTES_MAX: usize = 16 << 20;
-/// Handles in one message.
-pub const HANDLES_MAX: usize = 1024;
-/// Any text in a frame (names, reasons, panic messages), in bytes.
-pub const TEXT_BYTES_MAX: usize = 64 << 10;
-/// One frame, in bytes.
-pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX + 64 * HANDLES_MAX + TEXT_BYTES_MAX;
-/// One batch, in bytes: senders start a new one beyond [`BATCH_BYTES_TARGET`].
-pub const BATCH_BYTES_MAX: usize = FRAME_BYTES_MAX + BATCH_BYTES_TARGET;
-/// A batch is sent once it has reached this size.
-pub const BATCH_BYTES_TARGET: usize = 64 << 10;
-/// What is sent at a time of one channel, in bytes, if there is more.
-pub const CHUNK_BYTES_MAX: usize = 32 << 10;
-/// Values in one frame.
-pub const PARCELS_MAX: usize = 4096;
-/// The largest capacity that a channel may have.
-pub const CAPACITY_MAX: usize = 1 << 24;
-
+pub const PROTOCOL_VERSION: u16 = 5;
 frames! {
     /// Node: the first frame of a session.
     1 Hello {
@@ -236,6 +224,8 @@ frames! {
     }
     /// Coordinator: a value is reserved for the receive until `Accept` or `Decline`.
     22 Offer {
+        /// The channel.
+        channel: ChannelId,
         /// The receive.
         operation: OperationId,
         /// The value.
@@ -360,6 +350,8 @@ frames! {
     /// Coordinator: what the operation asks for was on its way when it asked. It may look, and ask
     /// again.
     69 Again {
+        /// The channel.
+        channel: ChannelId,
         /// The send or receive. It does not wait at the home.
         operation: OperationId,
     }
@@ -415,6 +407,29 @@ frames! {
         held: u32,
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
+    }
+
+    /// Both: the next piece of a payload that is too large to be sent at once (see
+    /// [`chunks`](crate::chunks)). All pieces but the last are of [`CHUNK_BYTES_MAX`].
+    80 Chunk {
+        /// The value's number. Values are numbered as they begin.
+        stream: u64,
+        /// How many bytes follow this piece.
+        left: u32,
+        /// The piece.
+        bytes: Bytes,
+    }
+    /// Both: the frame whose payload has come in pieces, all of it. This is its place in the order.
+    81 Whole {
+        /// The value.
+        stream: u64,
+        /// The frame, its payload left empty.
+        frame: Box<Frame>,
+    }
+    /// Both: a value will not be completed. What came of it is of no use.
+    82 Scrap {
+        /// The value.
+        stream: u64,
     }
 
     /// Node: how is the whole? Answered by `Inspected`.
@@ -477,22 +492,5 @@ frames! {
         operation: OperationId,
         /// The answer.
         stats: Stats,
-    }
-}
-
-/// Bytes that are not a frame. Says what was expected.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("malformed frame: {reason}")]
-pub struct MalformedFrame {
-    reason: String,
-}
-
-impl MalformedFrame {
-    fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
-    }
-
-    fn within(self, place: &str) -> Self {
-        Self { reason: format!("{} in {place}", self.reason) }
     }
 }

@@ -401,7 +401,9 @@ impl Relay {
                 Turn::Sent => Frame::Sent { operation },
                 Turn::Ended => Frame::Ended { operation, end: end() },
                 Turn::Offered => match home.chan.offered(place) {
-                    Some(cargo) => Frame::Offer { operation, parcel: cargo.parcel.clone() },
+                    Some(cargo) => {
+                        Frame::Offer { channel, operation, parcel: cargo.parcel.clone() }
+                    }
                     None => continue,
                 },
                 Turn::Refused => {

@@ -153,7 +153,7 @@ impl Home {
             Frame::Refused { operation, .. } | Frame::Full { operation } => {
                 self.sends.remove(&(session, *operation));
             }
-            Frame::Offer { operation, parcel } => {
+            Frame::Offer { operation, parcel, .. } => {
                 // An outcome of a task is none of our values.
                 let Some(value) = self.value(None, parcel) else { return };
                 let elsewhere = self.offers.iter().find(|(_, other)| **other == value);

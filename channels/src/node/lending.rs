@@ -200,7 +200,7 @@ mod tests {
 
     fn offer(node: &Node, operation: OperationId, byte: u8) {
         let parcel = parcel(byte);
-        assert_eq!(node.receive(Frame::Offer { operation, parcel }), None);
+        assert_eq!(node.receive(Frame::Offer { channel: CHANNEL, operation, parcel }), None);
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {

@@ -143,7 +143,7 @@ impl Relay {
             Some(Parked::Send(_) | Parked::Watch) | None => return,
         }
         self.decline(session, channel, operation, commands);
-        commands.push(Command::send(session, Frame::Again { operation }));
+        commands.push(Command::send(session, Frame::Again { channel, operation }));
     }
 
     /// Early offers were taken: their handles are the receiver's now.
@@ -225,6 +225,10 @@ impl EarlyBatch {
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) {
+        if parcel.payload.len() > CHUNK_BYTES_MAX {
+            // It travels in pieces, alone.
+            self.flush(commands);
+        }
         self.to.get_or_insert((session, number));
         self.bytes += parcel.payload.len();
         self.parcels.push(parcel);

@@ -3,6 +3,7 @@
 mod crowds;
 mod flow;
 mod handles;
+mod large;
 mod limits;
 mod nonsense;
 mod peers;
@@ -161,8 +162,8 @@ fn passages(channel: ChannelId) -> Vec<Passage> {
     [Side::Send, Side::Receive].map(|side| Passage { channel, side, capacity: 1 }).to_vec()
 }
 
-fn offer(operation: u64, byte: u8) -> Frame {
-    Frame::Offer { operation: OperationId(operation), parcel: value(byte) }
+fn offer(channel: ChannelId, operation: u64, byte: u8) -> Frame {
+    Frame::Offer { channel, operation: OperationId(operation), parcel: value(byte) }
 }
 
 fn sent(operation: u64) -> Frame {
@@ -187,7 +188,7 @@ fn a_value_is_offered_and_its_sender_told_when_it_is_taken() {
     bench.send(CLIENT, channel, 1, value(5));
     assert_eq!(bench.take(), [], "a rendezvous waits");
     bench.receive(CLIENT, channel, 2);
-    assert_eq!(bench.sent(CLIENT), [offer(2, 5)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 2, 5)]);
     bench.accept(CLIENT, channel, 2);
     assert_eq!(bench.sent(CLIENT), [sent(1)]);
 }
@@ -204,7 +205,7 @@ fn an_offer_to_a_dead_worker_comes_back_in_order() {
     bench.receive(CLIENT, channel, 3);
     bench.receive(CLIENT, channel, 4);
     let offers: Vec<Frame> = bench.sent(CLIENT);
-    assert!(offers.ends_with(&[offer(3, 1), offer(4, 2)]), "{offers:?}");
+    assert!(offers.ends_with(&[offer(channel, 3, 1), offer(channel, 4, 2)]), "{offers:?}");
 }
 
 /// D4: a send of a dead worker that had not returned never happened; one that had, did.
@@ -217,7 +218,7 @@ fn what_a_dead_worker_sent_is_a_prefix() {
     bench.die(worker);
     bench.take();
     bench.receive(CLIENT, channel, 1);
-    assert_eq!(bench.sent(CLIENT), [offer(1, 1)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 1, 1)]);
     bench.accept(CLIENT, channel, 1);
     bench.receive(CLIENT, channel, 2);
     assert_eq!(bench.sent(CLIENT), [], "nothing of it comes after");
@@ -232,7 +233,7 @@ fn a_vanished_sender_is_lost_and_a_dropped_one_closed() {
     bench.die(worker);
     bench.take();
     bench.receive(CLIENT, channel, 1);
-    assert_eq!(bench.sent(CLIENT), [offer(1, 9)], "what was sent is received first");
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 1, 9)], "what was sent is received first");
     bench.accept(CLIENT, channel, 1);
     bench.receive(CLIENT, channel, 2);
     let ended = bench.sent(CLIENT);

@@ -161,7 +161,7 @@ impl History {
                 self.bench.event(Event::LaunchEnded { launch, cause: "no".to_owned() });
             }
             Command::Close { session, .. } => self.gone(session),
-            Command::Send { session, frame: Frame::Offer { operation, parcel } } => {
+            Command::Send { session, frame: Frame::Offer { operation, parcel, .. } } => {
                 self.offers.push((session, operation, parcel));
             }
             Command::Send { session, frame: Frame::Run { task, attempt, arguments, .. } } => {
