@@ -26,6 +26,9 @@
 //!   too, for the sake of heartbeats, and the line stops until it is complete.
 //! - Heartbeats come before all else.
 //!
+//! A value in turns that nothing waits behind goes at once if it is not larger than
+//! [`WHOLE_BYTES_MAX`], unless others have had something to send of late.
+//!
 //! # States
 //!
 //! A value in turns is *in line* -> *waiting* (others fill the room there is) -> *under way*
@@ -152,6 +155,28 @@ impl Course {
             _ if passes(frame) => Self::Passes,
             _ => Self::StopsForAll,
         }
+    }
+}
+
+/// What a frame is about, if it says so.
+fn lane(frame: &Frame) -> Option<Lane> {
+    match frame {
+        Frame::Send { channel, .. }
+        | Frame::TrySend { channel, .. }
+        | Frame::Prepaid { channel, .. }
+        | Frame::Repay { channel, .. }
+        | Frame::Receive { channel, .. }
+        | Frame::Accept { channel, .. }
+        | Frame::Ahead { channel, .. }
+        | Frame::Took { channel, .. }
+        | Frame::Offer { channel, .. }
+        | Frame::Early { channel, .. }
+        | Frame::Again { channel, .. }
+        | Frame::Recall { channel }
+        | Frame::Credit { channel, .. }
+        | Frame::Revoke { channel } => Some(Lane::Channel(*channel)),
+        Frame::Run { task, .. } => Some(Lane::Task(*task)),
+        _ => None,
     }
 }
 

@@ -5,12 +5,15 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, parcel, parcel_mut};
+use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, lane, parcel, parcel_mut};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, Frame};
+use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, Frame, WHOLE_BYTES_MAX};
 
 /// A frame costs about so many bytes of memory beside its payload.
 const FRAME_COST: usize = 128;
+
+/// So many values after another's frame go in pieces, though nothing waits behind them.
+const COMPANY: u32 = 64;
 
 /// Frames of one side of a session that have no number yet.
 #[derive(Debug, Default)]
@@ -36,6 +39,30 @@ pub struct Outbox {
     since_piece: usize,
     last_stream: u64,
     bytes: usize,
+    company: Company,
+}
+
+/// Whether others than one channel have something to send. A value that nobody waits behind goes
+/// at once, for pieces cost a copy at the other side.
+#[derive(Debug, Default)]
+struct Company {
+    /// What was spoken of last.
+    lane: Option<Lane>,
+    /// So many more values go in pieces.
+    left: u32,
+}
+
+impl Company {
+    fn note(&mut self, frame: &Frame) {
+        if let Frame::Heartbeat {} = frame {
+            return;
+        }
+        let lane = lane(frame);
+        if self.lane.is_some() && (lane.is_none() || lane != self.lane) {
+            self.left = COMPANY;
+        }
+        self.lane = lane.or(self.lane);
+    }
 }
 
 /// A value in pieces.
@@ -75,9 +102,13 @@ impl Outbox {
         self.line.back_mut()
     }
 
-    /// Whether a frame travels at once. Then it need not come here, if nothing waits.
-    pub fn goes_at_once(frame: &Frame) -> bool {
-        Way::of(frame) == Way::Whole
+    /// Whether a frame need not come here, for nothing waits and it travels at once.
+    pub fn may_be_passed(&mut self, frame: &Frame) -> bool {
+        let may_be = self.is_empty() && Way::of(frame) == Way::Whole;
+        if may_be {
+            self.company.note(frame);
+        }
+        may_be
     }
 
     /// A frame is to be sent. A send that is given up before it has left is not sent at all.
@@ -89,6 +120,7 @@ impl Outbox {
             }
             _ => {}
         }
+        self.company.note(&frame);
         self.bytes += cost(&frame);
         self.large_in_line += usize::from(matches!(Way::of(&frame), Way::InTurns(_)));
         self.line.push_back(frame);
@@ -249,6 +281,11 @@ impl Outbox {
     fn put_piece(&mut self, batch: &mut BatchWriter) -> bool {
         let Some(mut stream) = self.streams.pop_front() else { return false };
         if stream.number == 0 {
+            if self.is_alone(&stream) {
+                self.put_whole(batch, stream);
+                return true;
+            }
+            self.company.left = self.company.left.saturating_sub(1);
             self.last_stream += 1;
             stream.number = self.last_stream;
         }
@@ -266,6 +303,23 @@ impl Outbox {
         self.end(stream);
         self.let_in();
         true
+    }
+
+    /// Whether nobody waits for a value that has not begun, nor is likely to.
+    fn is_alone(&self, stream: &Stream) -> bool {
+        let no_other = self.streams.is_empty() && self.waiting.is_empty() && self.line.is_empty();
+        no_other && self.company.left == 0 && stream.total <= WHOLE_BYTES_MAX
+    }
+
+    fn put_whole(&mut self, batch: &mut BatchWriter, mut stream: Stream) {
+        if let Some(parcel) = parcel_mut(&mut stream.frame) {
+            parcel.payload = mem::take(&mut stream.rest);
+        }
+        batch.push(&stream.frame);
+        self.bytes = self.bytes.saturating_sub(stream.total);
+        self.streams_bytes -= stream.total;
+        self.end(stream);
+        self.let_in();
     }
 
     /// A value in pieces is no more: what waited for it goes on.

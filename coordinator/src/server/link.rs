@@ -135,7 +135,7 @@ impl Link {
 
     /// Queues a frame.
     pub(super) fn push(&mut self, frame: Frame) {
-        if !self.outbox.is_empty() || !Outbox::goes_at_once(&frame) || !self.has_room() {
+        if !self.has_room() || !self.outbox.may_be_passed(&frame) {
             return self.outbox.push_back(frame);
         }
         let batch = self.batch.get_or_insert_default();

@@ -170,6 +170,9 @@ fn a_node_that_does_not_read_costs_what_its_socket_was_given() {
     let (name, mut waiting, ..) = server.client();
     let session = name.session;
     let parcel = channels::wire::Parcel { payload: vec![7; 1 << 20].into(), ..Default::default() };
+    // Not alone, values go in pieces.
+    let frame = Frame::Revoke { channel: channels::id::ChannelId(2) };
+    server.perform(Command::Send { session, frame });
     for operation in 1..=50 {
         let (channel, operation) = (channels::id::ChannelId(1), OperationId(operation));
         let frame = Frame::Offer { channel, operation, parcel: parcel.clone() };
@@ -180,7 +183,7 @@ fn a_node_that_does_not_read_costs_what_its_socket_was_given() {
     let mut first = Some(Frame::Heartbeat {});
     let mut inbox = channels::chunks::Inbox::default();
     let mut node = Session::new(server.links[&session].epoch());
-    while came < 50 {
+    while came < 51 {
         let heartbeat = first.take();
         let is_first = heartbeat.is_some();
         if let Some(frame) = heartbeat {
