@@ -17,12 +17,12 @@
 //!   each, and with them the *line* of all other frames: at least half of what is sent is the
 //!   line's. What follows passes them, but for what has to do with the same channel or task,
 //!   which stays behind (order of a channel, contract D6).
-//! - A frame that says that handles are gone waits for values in turns that carry such handles, and
-//!   with it all that follows. So does a send under a credit for values of its channel, and for
-//!   all values whatever ends a session or asks whether everything sleeps.
-//! - A send under a credit, a spawn and an outcome are *effects* whose task goes on, so nothing that
-//!   it does later may be seen without them (D4): they hold their place. A send under a credit is
-//!   never larger than [`WHOLE_BYTES_MAX`]. A spawn or an outcome may be; it travels in pieces
+//! - A frame that says that handles are gone waits for values in turns that carry such handles,
+//!   and with it all that follows. So does a send under a credit for values of its channel, and
+//!   whatever ends a session or asks whether everything sleeps, for all values.
+//! - A send under a credit, a spawn and an outcome are *effects* whose task goes on, so nothing
+//!   that it does later may be seen without them (D4): they hold their place. A send under a credit
+//!   is never larger than [`WHOLE_BYTES_MAX`]. A spawn or an outcome may be; it travels in pieces
 //!   too, for the sake of heartbeats, and the line stops until it is complete.
 //! - Heartbeats come before all else.
 //!

@@ -10,9 +10,20 @@ use std::task::Waker;
 use super::{Conclusion, Node, Operation};
 use crate::flow::{Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side, WHOLE_BYTES_MAX};
 
 impl Node {
+    /// Whether a value may be sent under a credit that was taken. If it is too large it is to be
+    /// asked for; and what asks has no credits, which would keep its room.
+    pub(crate) fn may_prepay(&self, flow: &Flow, parcel: &Parcel) -> bool {
+        let may = parcel.payload.len() <= WHOLE_BYTES_MAX;
+        if !may {
+            self.push(Frame::Repay { channel: flow.channel(), credits: 1 });
+            self.repay(flow);
+        }
+        may
+    }
+
     /// Sends under a credit that was taken. The value comes back if the link is lost.
     pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> Result<(), Parcel> {
         let mut state = self.state.lock();

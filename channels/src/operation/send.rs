@@ -20,7 +20,7 @@ use crate::node::{Answered, Conclusion, Node};
 use crate::select::Answer;
 use crate::transfer;
 use crate::waiting::{self, marked};
-use crate::wire::{End, Frame, WHOLE_BYTES_MAX};
+use crate::wire::{End, Frame};
 
 /// A send, wherever its channel is.
 pub struct SendOperation<T> {
@@ -189,13 +189,7 @@ impl<T: Message> SendOperation<T> {
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
-        let is_too_large = parcel.payload.len() > WHOLE_BYTES_MAX;
-        if let Some(flow) = credit.as_ref().filter(|_| is_too_large) {
-            // It asks, and what asks has no credits that could keep its room.
-            node.push(Frame::Repay { channel, credits: 1 });
-            node.repay(flow);
-        }
-        let parcel = match credit.filter(|_| !is_too_large) {
+        let parcel = match credit.filter(|flow| node.may_prepay(flow, &parcel)) {
             None => parcel,
             Some(_) => match node.send_prepaid(channel, parcel) {
                 Ok(()) => {
