@@ -7,6 +7,7 @@ mod examples;
 mod failure;
 mod handshake;
 mod histories;
+mod landing;
 mod large;
 mod links;
 mod macros;
@@ -19,6 +20,7 @@ mod site;
 mod spawn;
 mod thumbnails;
 mod tidy;
+mod turns;
 
 /// What a worker process of these tests runs. In an ordinary run it does nothing.
 #[test]

@@ -40,6 +40,12 @@ pub(crate) struct Home {
     ahead: BTreeSet<ChannelId>,
     /// What these say is not heard.
     over: BTreeSet<SessionId>,
+    /// Channels that came home to a node, or would have: the observer does not follow those.
+    settled: BTreeSet<ChannelId>,
+    /// What each session has exported just now.
+    exported: BTreeMap<SessionId, ChannelId>,
+    /// How many channels came home to a node.
+    pub(crate) landed: u64,
 }
 
 impl Home {
@@ -57,11 +63,19 @@ impl Home {
             early: BTreeMap::new(),
             ahead: BTreeSet::new(),
             over: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            exported: BTreeMap::new(),
+            landed: 0,
         }
     }
 
     pub(crate) fn channels(&self) -> usize {
         self.coordinator.channels()
+    }
+
+    /// The channels of which the log is not the whole story.
+    pub(crate) fn unfollowed(&self) -> BTreeSet<u32> {
+        self.settled.iter().filter_map(|channel| self.numbers.get(channel)).copied().collect()
     }
 
     /// What was committed, in order.
@@ -117,7 +131,14 @@ impl Home {
     }
 
     fn on_frame(&mut self, session: SessionId, frame: &Frame) {
+        let exported = self.exported.remove(&session);
         match frame {
+            Frame::Export { channel, .. } => drop(self.exported.insert(session, *channel)),
+            // It was at home there before.
+            Frame::Keep { channel, .. } if exported == Some(*channel) => {
+                self.settled.insert(*channel);
+            }
+            Frame::Landed { .. } => self.landed += 1,
             Frame::Send { channel, operation, parcel }
             | Frame::TrySend { channel, operation, parcel } => {
                 if let Some(value) = self.value(Some(*channel), parcel) {
@@ -222,13 +243,16 @@ impl Home {
                 self.offers.insert((session, *operation), value);
                 self.parcels.insert((session, *operation), parcel.clone());
             }
-            Frame::Early { channel, first, parcels } => {
+            Frame::Early { channel, first, parcels, .. } => {
                 for (number, parcel) in (*first..).zip(parcels) {
                     if let Some(value) = self.value(None, parcel) {
                         self.take(value, session);
                         self.early.insert((session, *channel, number), value);
                     }
                 }
+            }
+            Frame::Land { channel, .. } => {
+                self.settled.insert(*channel);
             }
             Frame::Closed { operation, first: 1 } => {
                 let channel = self.closes.get(&(session, *operation));

@@ -339,7 +339,7 @@ fn a_frame_within_a_frame_is_no_other() {
     let mut batch = BatchWriter::default();
     batch.push(&deep);
     let error = read_batch(batch.finish(Envelope::LINK)).unwrap_err().to_string();
-    assert!(error.contains("kind 81 within another"), "{error}");
+    assert!(error.contains("kind 91 within another"), "{error}");
 }
 
 /// Whatever is pushed and given up, and whenever a batch leaves: each frame comes once and as it
