@@ -8,6 +8,7 @@ mod failure;
 mod handshake;
 mod histories;
 mod landing;
+mod large;
 mod leases;
 mod links;
 mod macros;

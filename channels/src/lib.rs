@@ -112,7 +112,8 @@
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the
 //!   start.
 //! - `chance`: random bits, or a simulation's seed. `made`: where channels were made.
-//! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
+//! - [`wire`]: every frame. [`session`]: their order, over links that break. [`chunks`]: large
+//!   values in turns. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
 //!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
@@ -130,6 +131,7 @@ pub mod census;
 pub mod chan;
 #[doc(hidden)]
 pub mod chance;
+pub mod chunks;
 mod claim;
 pub mod codec;
 mod flow;

@@ -9,7 +9,7 @@
 //! comes home to this process it concludes as moved, and goes on there; see `settling.rs`.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -18,11 +18,12 @@ use std::task::{Poll, Waker};
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::chunks::{Inbox, Outbox};
 use crate::flow::{Early, Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::settling::{Passed, Settling};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Passage, Stats};
+use crate::wire::{BatchWriter, End, Frame, Passage, Stats};
 
 mod landing;
 mod leasing;
@@ -38,6 +39,8 @@ type Known = Weak<dyn Any + Send + Sync>;
 /// One process's side of the relay.
 pub struct Node {
     state: Mutex<State>,
+    /// Pieces that have come.
+    incoming: Mutex<Inbox>,
     channels: DashMap<ChannelId, Known>,
     flows: DashMap<ChannelId, Weak<Flow>>,
     /// Offers that have come.
@@ -49,7 +52,7 @@ pub struct Node {
 
 #[derive(Default)]
 struct State {
-    outgoing: VecDeque<Frame>,
+    outgoing: Outbox,
     operations: BTreeMap<OperationId, Operation>,
     /// Receives that were given up, and whose offers are for the stock of their channel.
     abandoned: BTreeMap<OperationId, Arc<Flow>>,
@@ -110,6 +113,7 @@ impl Node {
     pub fn new(doorbell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            incoming: Mutex::default(),
             channels: DashMap::new(),
             flows: DashMap::new(),
             offers: AtomicU64::new(0),
@@ -145,22 +149,25 @@ impl Node {
 
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
     pub fn take_outgoing(&self, batch: &mut BatchWriter) -> bool {
-        let mut state = self.state.lock();
-        while batch.len() < BATCH_BYTES_TARGET {
-            let Some(frame) = state.outgoing.pop_front() else { return false };
-            batch.push(&frame);
-        }
-        !state.outgoing.is_empty()
+        self.state.lock().outgoing.fill(batch)
     }
 
-    /// Takes in a frame. One that does not concern channels comes back.
+    /// Takes in a frame. One that does not concern channels comes back. If a large value comes in
+    /// pieces that do not fit together, the link is lost.
     pub fn receive(&self, frame: Frame) -> Option<Frame> {
         match frame {
+            Frame::Chunk { .. } | Frame::Whole { .. } | Frame::Scrap { .. } => {
+                let complete = self.incoming.lock().receive(frame);
+                match complete {
+                    Ok(complete) => return complete.and_then(|frame| self.receive(frame)),
+                    Err(misfit) => self.lose(&format!("the coordinator sent {misfit}")),
+                }
+            }
             Frame::Sent { operation } => self.conclude(operation, Conclusion::Sent),
             Frame::Refused { operation, end } => {
                 self.conclude(operation, Conclusion::Refused(end));
             }
-            Frame::Offer { operation, attempt, parcel } => {
+            Frame::Offer { operation, attempt, parcel, .. } => {
                 let (name, turn) = (Name::Asked(operation), self.turns(1));
                 let stocked = Stocked { name, parcel, attempt, turn };
                 self.conclude(operation, Conclusion::Offered(stocked));
@@ -181,7 +188,7 @@ impl Node {
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
-            Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Again { operation, .. } => self.conclude(operation, Conclusion::Again),
             Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits, detaches } => {
                 self.on_credit(channel, credits, detaches);

@@ -23,11 +23,40 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::chunks::Outbox;
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{Contents, Frame, Parcel, Passage};
 
 /// Said after `Export` of a channel that is never to come home: as often as nothing is tried.
 pub const NEVER: u32 = u32::MAX;
+
+/// Where frames go that leave.
+pub trait Departures {
+    /// After all others.
+    fn push_back(&mut self, frame: Frame);
+    /// The last, if it has not left.
+    fn back_mut(&mut self) -> Option<&mut Frame>;
+}
+
+impl Departures for VecDeque<Frame> {
+    fn push_back(&mut self, frame: Frame) {
+        self.push_back(frame);
+    }
+
+    fn back_mut(&mut self) -> Option<&mut Frame> {
+        self.back_mut()
+    }
+}
+
+impl Departures for Outbox {
+    fn push_back(&mut self, frame: Frame) {
+        self.push_back(frame);
+    }
+
+    fn back_mut(&mut self) -> Option<&mut Frame> {
+        self.back_mut()
+    }
+}
 
 /// The channels that are not simply away.
 #[derive(Clone, PartialEq, Hash, Debug, Default)]
@@ -137,7 +166,7 @@ impl Settling {
     }
 
     /// A frame is to leave.
-    pub fn pass(&mut self, frame: Frame, out: &mut VecDeque<Frame>) -> Passed {
+    pub fn pass(&mut self, frame: Frame, out: &mut impl Departures) -> Passed {
         self.detaches += u64::from(matches!(frame, Frame::Detach { .. }));
         if self.is_idle() {
             queue(frame, out);
@@ -182,7 +211,7 @@ impl Settling {
         landings: u32,
         is_here: bool,
         give_back: impl FnOnce() -> Vec<Frame>,
-        out: &mut VecDeque<Frame>,
+        out: &mut impl Departures,
     ) {
         if !is_here || self.departing.contains_key(&channel) {
             out.push_back(Frame::Keep { channel, landings });
@@ -190,7 +219,7 @@ impl Settling {
         }
         let approach = Approach { landings, held: Vec::new(), stage: Stage::Approaching };
         self.approaches.insert(channel, approach);
-        out.extend(give_back());
+        give_back().into_iter().for_each(|frame| out.push_back(frame));
         out.push_back(Frame::Cleared { channel, landings });
     }
 
@@ -200,7 +229,7 @@ impl Settling {
         channel: ChannelId,
         landings: u32,
         contents: Contents,
-        out: &mut VecDeque<Frame>,
+        out: &mut impl Departures,
     ) -> Vec<OperationId> {
         let approach = self.approaches.get_mut(&channel);
         let Some(approach) = approach.filter(|approach| approach.landings == landings) else {
@@ -215,7 +244,7 @@ impl Settling {
     }
 
     /// `Stay` came: the channel is away as before.
-    pub fn on_stay(&mut self, channel: ChannelId, landings: u32, out: &mut VecDeque<Frame>) {
+    pub fn on_stay(&mut self, channel: ChannelId, landings: u32, out: &mut impl Departures) {
         if self.approaches.get(&channel).is_some_and(|approach| approach.landings == landings)
             && let Some(approach) = self.approaches.remove(&channel)
         {
@@ -243,7 +272,7 @@ impl Settling {
         &mut self,
         channel: ChannelId,
         landings: u32,
-        out: &mut VecDeque<Frame>,
+        out: &mut impl Departures,
     ) -> Option<Unbegun> {
         if self.departing.contains_key(&channel) || !self.is_deciding(channel, landings) {
             return None;
@@ -260,7 +289,7 @@ impl Settling {
     }
 
     /// Nothing comes of taking a channel over.
-    pub fn give_up(&mut self, channel: ChannelId, landings: u32, out: &mut VecDeque<Frame>) {
+    pub fn give_up(&mut self, channel: ChannelId, landings: u32, out: &mut impl Departures) {
         if self.is_deciding(channel, landings) {
             self.keep(channel, out);
         }
@@ -274,7 +303,7 @@ impl Settling {
     }
 
     /// The channel stays away.
-    fn keep(&mut self, channel: ChannelId, out: &mut VecDeque<Frame>) {
+    fn keep(&mut self, channel: ChannelId, out: &mut impl Departures) {
         let Some(Approach { landings, held, stage }) = self.approaches.remove(&channel) else {
             return;
         };
@@ -285,13 +314,13 @@ impl Settling {
         self.release(held, out);
     }
 
-    fn release(&mut self, held: Vec<Frame>, out: &mut VecDeque<Frame>) {
+    fn release(&mut self, held: Vec<Frame>, out: &mut impl Departures) {
         for frame in held {
             let _all_look_again = self.pass(frame, out);
         }
     }
 
-    fn give_back(&mut self, values: &[Parcel], out: &mut VecDeque<Frame>) {
+    fn give_back(&mut self, values: &[Parcel], out: &mut impl Departures) {
         for Passage { channel, side, .. } in values.iter().flat_map(|value| &value.passages) {
             let detach = Frame::Detach { channel: *channel, side: *side, arrivals: 1 };
             let _all_look_again = self.pass(detach, out);
@@ -336,6 +365,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         Frame::Survey { .. } => None,
         // The answers to the home, and to it alone.
         Frame::Cleared { .. } | Frame::Landed { .. } | Frame::Keep { .. } => None,
+        // Made of one that has passed.
+        Frame::Chunk { .. } | Frame::Whole { .. } | Frame::Scrap { .. } => None,
         // Of no channel.
         Frame::Hello { .. }
         | Frame::Resume { .. }
@@ -407,7 +438,7 @@ fn parcels(frame: &Frame) -> &[Parcel] {
 }
 
 /// Queues a frame, as a part of the last one if both say of the same channel what was taken.
-fn queue(frame: Frame, out: &mut VecDeque<Frame>) {
+fn queue(frame: Frame, out: &mut impl Departures) {
     if let Some(Frame::Took { channel, first, count }) = out.back_mut()
         && let Frame::Took { channel: same, first: next, count: more } = &frame
         && channel == same

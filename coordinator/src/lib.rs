@@ -23,6 +23,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use channels::chunks::Inbox;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
@@ -84,6 +85,8 @@ struct Session {
     build: Build,
     heard: Duration,
     spoke: Duration,
+    /// Large values that come in pieces.
+    incoming: Inbox,
 }
 
 impl Coordinator {
@@ -155,7 +158,8 @@ impl Coordinator {
             commands.push(Command::Close { session, reason });
             return;
         }
-        let session_now = Session { role, build, heard: now, spoke: now };
+        let session_now =
+            Session { role, build, heard: now, spoke: now, incoming: Inbox::default() };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
@@ -209,7 +213,12 @@ impl Coordinator {
     ) {
         let Some(known) = self.sessions.get_mut(&session) else { return };
         known.heard = now;
-        if let Err(violation) = self.on_frame(now, session, frame, commands) {
+        let complete = known.incoming.receive(frame).map_err(Violation::from);
+        let done = complete.and_then(|frame| match frame {
+            Some(frame) => self.on_frame(now, session, frame, commands),
+            None => Ok(()),
+        });
+        if let Err(violation) = done {
             let reason = format!("it broke the protocol: {violation}");
             self.cut(now, session, reason, commands);
         }

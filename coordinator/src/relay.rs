@@ -425,7 +425,7 @@ impl Relay {
                 Turn::Offered => match home.chan.offered(place) {
                     Some(cargo) => {
                         let (attempt, parcel) = (cargo.attempt(), cargo.parcel.clone());
-                        Frame::Offer { operation, attempt, parcel }
+                        Frame::Offer { channel, operation, attempt, parcel }
                     }
                     None => continue,
                 },

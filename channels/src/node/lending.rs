@@ -11,11 +11,16 @@ use super::{Conclusion, Node, Operation, State};
 use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::{Passed, Progress};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side, WHOLE_BYTES_MAX};
 
 impl Node {
-    /// Sends under a credit. The value comes back if there is none, or the link is lost.
+    /// Sends under a credit. The value comes back if there is none, the link is lost, or it is too
+    /// large: then it is to be asked for, and what asks has no credits, which would keep its room.
     pub(crate) fn send_prepaid(&self, flow: &Flow, parcel: Parcel) -> Result<(), Parcel> {
+        if parcel.payload.len() > WHOLE_BYTES_MAX {
+            self.repay(flow);
+            return Err(parcel);
+        }
         let channel = flow.channel();
         let mut lent = flow.lock();
         let mut state = self.state.lock();
@@ -239,7 +244,8 @@ mod tests {
 
     fn offer(node: &Node, operation: OperationId, byte: u8) {
         let parcel = parcel(byte);
-        assert_eq!(node.receive(Frame::Offer { operation, attempt: 1, parcel }), None);
+        let offer = Frame::Offer { channel: CHANNEL, operation, attempt: 1, parcel };
+        assert_eq!(node.receive(offer), None);
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {

@@ -3,8 +3,8 @@
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{
-    Build, CONTENTS_MAX, Contents, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame,
-    PARCELS_MAX, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX,
+    Build, CONTENTS_MAX, Contents, End, Frame, HANDLES_MAX, MalformedFrame, PARCELS_MAX, Parcel,
+    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -128,7 +128,7 @@ impl Field for Bytes {
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
-        let length = take_length(body, MESSAGE_BYTES_MAX)?;
+        let length = take_length(body, WHOLE_BYTES_MAX)?;
         Ok(body.split_to(length))
     }
 }
@@ -146,6 +146,23 @@ impl Field for String {
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(MalformedFrame::new("a text is not UTF-8")),
+        }
+    }
+}
+
+/// A frame in a frame: one, and not another level.
+impl Field for Box<Frame> {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.kind().put(out);
+        self.put_fields(out);
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        match u8::read(body)? {
+            kind @ 90..=92 => {
+                Err(MalformedFrame::new(format!("a frame of kind {kind} within another")))
+            }
+            kind => Frame::take_fields(kind, body).map(Self::new),
         }
     }
 }

@@ -205,6 +205,8 @@ with_landing! { with_leases frames
     }
     /// Coordinator: a value is reserved for the receive until `Accept` or `Decline`.
     22 Offer {
+        /// The channel.
+        channel: ChannelId,
         /// The receive.
         operation: OperationId,
         /// For which time it is offered, from 1.
@@ -339,6 +341,8 @@ with_landing! { with_leases frames
     /// Coordinator: what the operation asks for was on its way when it asked. It may look, and ask
     /// again.
     69 Again {
+        /// The channel.
+        channel: ChannelId,
         /// The send or receive. It does not wait at the home.
         operation: OperationId,
     }
@@ -394,6 +398,29 @@ with_landing! { with_leases frames
         held: u32,
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
+    }
+
+    /// Both: the next piece of a payload that is too large to be sent at once (see
+    /// [`chunks`](crate::chunks)). All pieces but the last are of [`CHUNK_BYTES_MAX`].
+    90 Chunk {
+        /// The value's number. Values are numbered as they begin.
+        stream: u64,
+        /// How many bytes follow this piece.
+        left: u32,
+        /// The piece.
+        bytes: Bytes,
+    }
+    /// Both: the frame whose payload has come in pieces, all of it. This is its place in the order.
+    91 Whole {
+        /// The value.
+        stream: u64,
+        /// The frame, its payload left empty.
+        frame: Box<Frame>,
+    }
+    /// Both: a value will not be completed. What came of it is of no use.
+    92 Scrap {
+        /// The value.
+        stream: u64,
     }
 
     /// Node: how is the whole? Answered by `Inspected`.

@@ -15,7 +15,7 @@
 //! happened (contract D4).
 
 use channels::id::SessionId;
-use channels::wire::CHUNK_BYTES_MAX;
+use channels::wire::{CHUNK_BYTES_MAX, WHOLE_BYTES_MAX};
 
 /// No session holds more of one channel.
 pub const CREDITS_MAX: usize = 16 << 10;
@@ -92,7 +92,8 @@ impl Credits {
 
     /// Leases free places to the last sender if that pays. None while somebody waits for them.
     pub fn grant(&mut self, capacity: usize, length: usize) -> Option<(SessionId, u32)> {
-        if self.called_back || self.streak < self.patience {
+        let is_too_large = self.value_bytes > WHOLE_BYTES_MAX;
+        if self.called_back || self.streak < self.patience || is_too_large {
             return None;
         }
         // A bug on purpose, for the checks: one more than there is room for.

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{Frame, Side};
+use channels::wire::{Frame, Side, WHOLE_BYTES_MAX};
 
 use super::credits::{CallBack, Credits};
 use super::ledger::Parked;
@@ -145,7 +145,7 @@ impl Relay {
         let receives = matches!(request.wish, Wish::Receive { .. } | Wish::TryReceive);
         if receives && self.is_moot(request.session, channel) {
             let Request { session, operation, .. } = request;
-            return commands.push(Command::send(session, Frame::Again { operation }));
+            return commands.push(Command::send(session, Frame::Again { channel, operation }));
         }
         if let Some(side) = self.obstacle(channel, &request) {
             let Request { session, operation, .. } = request;
@@ -257,7 +257,7 @@ impl Relay {
         let mut batch = super::receives::EarlyBatch::new(channel);
         while !flow.has_held(Side::Receive)
             && let Some(owner) = flow.window.next_owner(capacity)
-            && chan.has_ended_values()
+            && chan.next_ended().is_some_and(|cargo| cargo.bytes() <= WHOLE_BYTES_MAX)
             && !chan.has_receive(|_| true)
         {
             let place = chan.park_receive(super::Waiter::ahead(owner), &mut |_| {});

@@ -151,7 +151,7 @@ impl Relay {
             Some(Parked::Send(_) | Parked::Lease(_) | Parked::Watch) | None => return,
         }
         self.decline(session, channel, operation, commands);
-        commands.push(Command::send(session, Frame::Again { operation }));
+        commands.push(Command::send(session, Frame::Again { channel, operation }));
     }
 
     /// Early offers were taken: their handles are the receiver's now.
@@ -236,7 +236,8 @@ impl EarlyBatch {
         (attempt, parcel): (u32, Parcel),
         commands: &mut Vec<Command>,
     ) {
-        if self.attempt != attempt {
+        // One that is large travels in pieces, alone.
+        if self.attempt != attempt || parcel.payload.len() > CHUNK_BYTES_MAX {
             self.flush(commands);
             self.attempt = attempt;
         }

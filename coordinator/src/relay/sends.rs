@@ -36,7 +36,7 @@ impl Relay {
     ) {
         if !self.note_send(session, channel, cargo.bytes()) {
             // Its own credits are on their way to it, and keep all room there is.
-            commands.push(Command::send(session, Frame::Again { operation }));
+            commands.push(Command::send(session, Frame::Again { channel, operation }));
             return self.lose(cargo, &End::Closed);
         }
         let Some(home) = self.homes.get_mut(&channel) else {
