@@ -5,12 +5,12 @@
 //! credit returns at once, and its value leaves with the next batch. A receive that finds something
 //! in stock takes it at once; the word that it was taken leaves before all that its task does next.
 //!
-//! Nothing is asked ahead for a receive that stands alone: only after several on this node, and
-//! after each recall later, does a receive say how many more would be taken. From then on the
-//! *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
-//! not to one receive. An offer whose receive was given up stays, for the next one, so that the
-//! order stays; and a receive that asked, and was then served from the stock, abandons what it
-//! asked for to the stock.
+//! Nothing is asked ahead for a receive that stands alone: only after several on this node, those
+//! that were given up included, and after each recall later, does a receive say how many more
+//! would be taken. From then on the *stock* is *open*, until it is recalled or the last receiver
+//! goes: offers belong to the node, not to one receive. An offer whose receive was given up stays,
+//! for the next one, so that the order stays; and a receive that asked, and was then served from
+//! the stock, abandons what it asked for to the stock.
 //!
 //! **Invariant**: while something is in stock no receive of this node waits. All that changes the
 //! stock, and says so to the home, happens under one lock.
@@ -216,7 +216,7 @@ impl Lent {
         Some(stocked)
     }
 
-    /// A receive got its value.
+    /// A receive got its value, or would have.
     pub(crate) fn note_receive(&mut self) {
         self.streak = self.streak.saturating_add(1);
     }

@@ -285,6 +285,8 @@ impl Node {
         let mut state = self.state.lock();
         let ended = state.take_operation(operation);
         if let Some(lent) = &mut lent {
+            // A select that is served elsewhere time and again wants this too.
+            lent.note_receive();
             lent.stop_waiting(operation);
         }
         match (ended, frame) {

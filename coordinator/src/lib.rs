@@ -32,10 +32,13 @@ mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
+pub mod price;
 mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+#[cfg(feature = "cli")]
+pub mod sim;
 mod task;
 
 use deadlock::Vigil;
@@ -189,8 +192,9 @@ impl Coordinator {
                 self.scheduler.on_client(*workers_max, *place);
                 Ok(())
             }
-            Role::Worker { launch, threads, .. } => {
-                let expected = self.scheduler.on_worker(now, session, *launch, *threads);
+            Role::Worker { launch, threads, memory_bytes, .. } => {
+                let has = (*threads, *memory_bytes);
+                let expected = self.scheduler.on_worker(now, session, *launch, has);
                 expected.then_some(()).ok_or_else(|| format!("nobody waits for launch {launch}"))
             }
         }
@@ -263,15 +267,17 @@ impl Coordinator {
             }
             Frame::Spawn { task, name, signature, options, result, arguments } => {
                 let spawn = Spawn { task, name, signature, options, result };
-                self.scheduler.on_spawn(session, spawn, arguments, relay, commands)
+                self.scheduler.on_spawn(now, session, spawn, arguments, relay, commands)
             }
             Frame::Abort { task } => {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
             Frame::Finished { task, attempt, outcome, elapsed_us } => {
-                self.scheduler.on_elapsed(Duration::from_micros(elapsed_us));
-                self.scheduler.on_finished(now, session, (task, attempt), outcome, relay, commands)
+                let elapsed = Duration::from_micros(elapsed_us);
+                self.scheduler.on_elapsed(elapsed);
+                let attempt = (task, attempt, elapsed);
+                self.scheduler.on_finished(now, session, attempt, outcome, relay, commands)
             }
             report @ Frame::Report { .. } => {
                 self.scheduler.on_report(now, session, &report);

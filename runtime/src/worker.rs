@@ -86,7 +86,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         nonce: link::nonce(),
     };
     let speaker = Speaker { node, bell, lease, owner: worker };
-    let mut connection = Connection::open(&settings.coordinator, hello, speaker)?;
+    let home = Some(executor.handle());
+    let mut connection = Connection::open(&settings.coordinator, hello, speaker, home)?;
     let cause = connection.wait();
     executor.shutdown_background();
     Ok(cause)

@@ -7,6 +7,7 @@ mod landing;
 mod limits;
 mod nonsense;
 mod peers;
+mod policies;
 mod sessions;
 mod tasks;
 mod wandering;
