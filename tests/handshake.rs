@@ -72,7 +72,7 @@ async fn the_right_key_is_welcome_and_only_it() {
     assert!(matches!(welcome[..], [Frame::Welcome { .. }, ..]), "{welcome:?}");
     for (first, reason) in [
         (hello(PROTOCOL_VERSION, Secret([0; 32])), "secret"),
-        (hello(PROTOCOL_VERSION + 1, key), "version 5, the coordinator 4"),
+        (hello(PROTOCOL_VERSION + 1, key), "version 6, the coordinator 5"),
         (Frame::Heartbeat {}, "a hello was expected"),
     ] {
         let turned = answers(&address, batch(std::slice::from_ref(&first))).await;
@@ -91,7 +91,7 @@ async fn another_version_is_named() {
     let mut older = hello.to_vec();
     older[0] -= 1;
     let turned = answers(&address, Message::Binary(older.into())).await;
-    let words = "version 3, this program 4";
+    let words = "version 4, this program 5";
     assert!(matches!(&turned[..], [Frame::Turned { reason }] if reason.contains(words)));
 }
 

@@ -7,6 +7,7 @@ mod examples;
 mod failure;
 mod handshake;
 mod histories;
+mod landing;
 mod links;
 mod macros;
 mod message;
@@ -18,6 +19,7 @@ mod site;
 mod spawn;
 mod thumbnails;
 mod tidy;
+mod turns;
 
 /// What a worker process of these tests runs. In an ordinary run it does nothing.
 #[test]

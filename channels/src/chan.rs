@@ -53,7 +53,7 @@ pub trait Waiter: Sized {
 }
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Chan<M, W: Waiter> {
     capacity: u32,
     /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
@@ -73,7 +73,7 @@ pub struct Chan<M, W: Waiter> {
     offers: Line<Offer<M, W::Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Offer<M, K> {
     message: M,
     source: Source<K>,
@@ -81,7 +81,7 @@ struct Offer<M, K> {
 }
 
 /// Where a value on offer goes if it is declined.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Source<W> {
     /// Its send had ended: to those that returned, by its age.
     Ended(u64),
@@ -102,7 +102,7 @@ impl<K> Source<K> {
 }
 
 /// What is rarely there.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Aside<M, W> {
     end: Option<End>,
     /// Values that returned, by age. They are older than all in the buffer.
@@ -392,6 +392,7 @@ impl<M, W> Default for Aside<M, W> {
 }
 
 mod home;
+mod landing;
 mod matching;
 mod outcome;
 mod short;
@@ -399,4 +400,5 @@ mod short;
 mod tests;
 
 pub use home::Parts;
+pub use landing::{Arrived, Survey};
 pub use outcome::{Effect, Received, SendStatus, Sent, Tried, Turn};

@@ -107,6 +107,7 @@
 //! - `location`: where a channel lives, and how it leaves its process. `lock`: its lock here.
 //!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
+//! - [`settling`]: channels that come home to a process again, pure.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the
 //!   start.
@@ -143,6 +144,7 @@ pub mod outcome;
 #[doc(hidden)]
 pub mod select;
 pub mod session;
+pub mod settling;
 mod stream;
 pub mod transfer;
 #[doc(hidden)]

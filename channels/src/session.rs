@@ -67,7 +67,7 @@ impl Window {
 }
 
 /// One side of a session.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Session {
     epoch: u64,
     /// The last frame that has a number.
@@ -88,7 +88,7 @@ pub struct Session {
 }
 
 /// A batch that the other side may not have.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Kept {
     last: u64,
     bytes: Bytes,
@@ -101,7 +101,7 @@ impl Kept {
 }
 
 /// Whether an acknowledgement is due.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Debt {
     Nothing,
     /// With the next batch, or at the next tick.

@@ -315,6 +315,7 @@ impl Coordinator {
     /// Fences whoever was silent for the lease; says something to whoever heard nothing for long.
     fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
         self.scheduler.on_tick(now, &mut self.relay, commands);
+        self.relay.on_tick(commands);
         let lease = self.settings.lease;
         let silent = |since: Duration| now.saturating_sub(since) > lease;
         let dead: Vec<SessionId> = self

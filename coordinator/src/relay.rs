@@ -14,11 +14,13 @@
 //! - `sends`, `receives`: what sessions ask, and what they may do without asking; `tries`: what
 //!   does not wait. `gate`: who has to wait until another's liberty ends.
 //! - `credits`, `window`: those liberties, as pure functions.
+//! - `landing`: channels that go home to a node.
 //! - `cargo`: values under way. `ledger`: what each session has. `violation`: what none may do.
 
 mod cargo;
 pub mod credits;
 mod gate;
+mod landing;
 mod ledger;
 mod receives;
 mod sends;
@@ -37,11 +39,12 @@ use crate::Command;
 use crate::limits::Limits;
 pub use cargo::Cargo;
 use gate::{Flow, Wish};
+use landing::{Course, Prospects};
 use ledger::Ledger;
 pub use violation::Violation;
 
 /// All channels at home here.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
     ledger: Ledger,
@@ -49,11 +52,12 @@ pub struct Relay {
     /// only handle is in the buffer of another …: the list takes them one by one, where recursion
     /// would take a part of the stack for each.
     gone: VecDeque<Gone>,
+    prospects: Prospects,
     /// Scratch space, so that a message allocates nothing.
     effects: Vec<Effect<Waiter>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Home {
     chan: Chan<Cargo, Waiter>,
     /// All handles, attached or held, by side. More than a peer can have in a lifetime.
@@ -69,9 +73,10 @@ struct Home {
     last_sender: Option<SessionId>,
     /// Credits and early offers, since there have been reasons for some.
     flow: Option<Box<Flow>>,
+    course: Course,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
     session: SessionId,
     operation: OperationId,
@@ -100,7 +105,7 @@ impl chan::Waiter for Waiter {
 }
 
 /// Handles of one side that are gone.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Gone {
     channel: ChannelId,
     side: Side,
@@ -113,7 +118,9 @@ impl Relay {
     /// No channels.
     pub fn new(limits: Limits) -> Self {
         let ledger = Ledger::new(limits);
-        Self { homes: BTreeMap::new(), ledger, gone: VecDeque::new(), effects: Vec::new() }
+        let prospects = Prospects::default();
+        let (gone, effects) = (VecDeque::new(), Vec::new());
+        Self { homes: BTreeMap::new(), ledger, gone, prospects, effects }
     }
 
     /// A session begins.
@@ -160,6 +167,7 @@ impl Relay {
                 watches: BTreeMap::new(),
                 last_sender: None,
                 flow: None,
+                course: Course::of(session),
             },
         );
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
@@ -258,10 +266,11 @@ impl Relay {
         side: Side,
         commands: &mut Vec<Command>,
     ) {
+        let detaches = self.ledger.detaches(session);
         let Some(flow) = self.flow_mut(channel) else { return };
         let places = match side {
             Side::Send => {
-                flow.credits.leave(session);
+                flow.credits.leave(session, detaches);
                 Vec::new()
             }
             Side::Receive => flow.window.leave(session),
@@ -312,7 +321,7 @@ impl Relay {
             let mut asked = Vec::new();
             if let Some(flow) = &mut home.flow {
                 asked = flow.fence(session);
-                flow.credits.leave(session);
+                flow.credits.leave(session, 0);
                 // The channel has put them back.
                 flow.window.leave(session);
             }
@@ -335,7 +344,7 @@ impl Relay {
 
     /// Checks that a session may start an operation.
     fn may_start(
-        &self,
+        &mut self,
         session: SessionId,
         channel: ChannelId,
         side: Side,
@@ -346,7 +355,10 @@ impl Relay {
         }
         match self.ledger.parked(session, channel, operation) {
             Some(_) => Err(Violation::Busy(operation)),
-            None => Ok(()),
+            None => {
+                self.note_operations(session, channel, 1);
+                Ok(())
+            }
         }
     }
 
@@ -356,6 +368,7 @@ impl Relay {
         while let Some(gone) = self.gone.pop_front() {
             self.count_down(gone, commands);
         }
+        self.ask_due(commands);
     }
 
     /// Handles are gone. Without any of a side the channel ends for the other; without any at all
@@ -369,6 +382,7 @@ impl Relay {
         debug_assert!(home.handles[side as usize] >= count, "every handle is counted");
         home.handles[side as usize] = home.handles[side as usize].saturating_sub(count);
         if home.handles[side as usize] > 0 {
+            self.prospects.afoot.insert(channel);
             return;
         }
         let effects = &mut self.effects;

@@ -31,8 +31,13 @@ pub(crate) struct Home {
     entered: BTreeSet<Value>,
     told: BTreeSet<Value>,
     closes: BTreeMap<Operation, ChannelId>,
-    /// Channels with credits or early offers: the observer does not follow those yet.
+    /// Channels with credits or early offers, and those that came home to a node: the observer does
+    /// not follow those.
     ahead: BTreeSet<ChannelId>,
+    /// What each session has exported just now.
+    exported: BTreeMap<SessionId, ChannelId>,
+    /// How many channels came home to a node.
+    pub(crate) landed: u64,
 }
 
 impl Home {
@@ -48,6 +53,8 @@ impl Home {
             told: BTreeSet::new(),
             closes: BTreeMap::new(),
             ahead: BTreeSet::new(),
+            exported: BTreeMap::new(),
+            landed: 0,
         }
     }
 
@@ -98,7 +105,14 @@ impl Home {
     }
 
     fn on_frame(&mut self, session: SessionId, frame: &Frame) {
+        let exported = self.exported.remove(&session);
         match frame {
+            Frame::Export { channel, .. } => drop(self.exported.insert(session, *channel)),
+            // It was at home there before.
+            Frame::Keep { channel, .. } if exported == Some(*channel) => {
+                self.ahead.insert(*channel);
+            }
+            Frame::Landed { .. } => self.landed += 1,
             Frame::Send { channel, operation, parcel }
             | Frame::TrySend { channel, operation, parcel } => {
                 if let Some(value) = self.value(Some(*channel), parcel) {
@@ -167,7 +181,9 @@ impl Home {
                 self.offers.insert((session, *operation), (channel, value));
                 self.parcels.insert((session, *operation), parcel.clone());
             }
-            Frame::Early { channel, .. } => drop(self.ahead.insert(*channel)),
+            Frame::Early { channel, .. } | Frame::Land { channel, .. } => {
+                self.ahead.insert(*channel);
+            }
             Frame::Closed { operation, first: 1 } => {
                 let channel = self.closes.get(&(session, *operation));
                 if let Some(channel) = channel.and_then(|channel| self.numbers.get(channel)) {

@@ -49,6 +49,8 @@ pub(crate) struct Ran {
     pub(crate) moved: usize,
     /// How often a link broke and the session went on.
     pub(crate) resumed: u64,
+    /// How many channels came home to a process.
+    pub(crate) landed: u64,
 }
 
 /// Which faults a seed has.
@@ -181,8 +183,8 @@ impl World {
         let log = known.copied().collect();
         let moved = |r: &&Record| r.is_take() && r.session > 0 && late.contains(&r.channel);
         let moved = history.records.iter().filter(moved).count();
-        let (left_over, resumed) = (self.home.channels(), self.resumed);
-        Ran { history, log, trace, faults, left_over, ended, moved, resumed }
+        let (left_over, resumed, landed) = (self.home.channels(), self.resumed, self.home.landed);
+        Ran { history, log, trace, faults, left_over, ended, moved, resumed, landed }
     }
 
     /// Something happens.

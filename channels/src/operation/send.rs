@@ -12,11 +12,10 @@ use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
 use crate::flow::Flow;
 use crate::handle::{Message, Sender};
-use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::{Answered, Conclusion, Node};
+use crate::node::{Conclusion, Heard, Node};
 use crate::select::Answer;
 use crate::transfer;
 use crate::waiting::{self, marked};
@@ -111,10 +110,9 @@ impl<T: Message> SendOperation<T> {
         let mut wakes = Wakes::default();
         marked!(waker, format!("send to {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
-            let (node, channel) = (relayed.node.clone(), relayed.channel);
-            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
+            let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            return self.start_remote(node, channel, waker, Errand::Wait, credit);
+            return self.start_remote(node, &flow, waker, Errand::Wait);
         }
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
@@ -168,39 +166,25 @@ impl<T: Message> SendOperation<T> {
         self.step = Step::Parked(chan.wait_send(&mut self.value, || waiter));
     }
 
-    /// Sends to the home, under a credit if one was taken.
+    /// Sends to the home, under a credit if there is one by the time that the value is encoded.
     fn start_remote(
         &mut self,
         node: Arc<Node>,
-        channel: ChannelId,
+        flow: &Flow,
         waker: &Waker,
         errand: Errand,
-        credit: Option<Arc<Flow>>,
     ) -> Poll<Outcome<T>> {
-        let value = self.keep();
+        let (channel, value) = (flow.channel(), self.keep());
+        self.step = Step::Done;
         let parcel = match transfer::pack(&node, &value) {
             Ok(parcel) => parcel,
             Err(error) => {
-                if credit.is_some() {
-                    // It may have been called back meanwhile.
-                    node.push(Frame::Repay { channel, credits: 1 });
-                }
-                self.step = Step::Done;
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
-        let parcel = match credit {
-            None => parcel,
-            Some(_) => match node.send_prepaid(channel, parcel) {
-                Ok(()) => {
-                    self.step = Step::Done;
-                    return Poll::Ready(Ok(()));
-                }
-                Err(parcel) => parcel,
-            },
-        };
+        let Err(parcel) = node.send_prepaid(flow, parcel) else { return Poll::Ready(Ok(())) };
         self.value = Some(value);
-        let operation = node.begin(waker.clone(), |operation| match errand {
+        let operation = node.begin(channel, waker.clone(), |operation| match errand {
             Errand::Wait => Frame::Send { channel, operation, parcel },
             Errand::Try => Frame::TrySend { channel, operation, parcel },
         });
@@ -213,24 +197,20 @@ impl<T: Message> SendOperation<T> {
     fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
         marked!(waker, format!("try to send to {}", shared.describe(&shared.lock())));
         if let Step::Remote(remote) = &self.step {
-            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
-            if let Conclusion::Again = conclusion {
-                self.step = Step::New;
-                return self.poll_try(shared, waker);
-            }
+            let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
             self.step = Step::Done;
-            return Poll::Ready(match conclusion {
-                Conclusion::Full => Err(TrySendError::Full(self.keep())),
-                other => self.conclude(other).map_err(TrySendError::from),
-            });
+            match conclusion {
+                Conclusion::Moved(_) | Conclusion::Again => self.step = Step::New,
+                Conclusion::Full => return Poll::Ready(Err(TrySendError::Full(self.keep()))),
+                other => return Poll::Ready(self.conclude(other).map_err(TrySendError::from)),
+            }
         }
         let mut wakes = Wakes::default();
         let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
-            let (node, channel) = (relayed.node.clone(), relayed.channel);
-            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
+            let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            let started = self.start_remote(node, channel, waker, Errand::Try, credit);
+            let started = self.start_remote(node, &flow, waker, Errand::Try);
             return started.map_err(TrySendError::from);
         }
         let outcome = match self.attempt_in(&mut core, &mut wakes) {
@@ -301,8 +281,13 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn ask(&mut self, remote: Box<Remote>, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        match remote.poll(waker) {
-            Poll::Ready(Conclusion::Again) => {
+        match remote.poll(shared, waker) {
+            Poll::Ready(Conclusion::Moved(Some(place))) => {
+                // The channel has it, decoded.
+                self.value = None;
+                self.look(place, shared, waker)
+            }
+            Poll::Ready(Conclusion::Moved(None) | Conclusion::Again) => {
                 self.step = Step::New;
                 self.poll(shared, waker)
             }
@@ -332,7 +317,8 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> Answer {
         if let Step::New = self.step {
             let core = shared.lock();
-            let Location::Relayed(relayed) = &core.location else { return Answer::None };
+            // It was elsewhere when all cases were looked at.
+            let Location::Relayed(relayed) = &core.location else { return Answer::Moved };
             if relayed.flow.has_credit() {
                 // No partner is needed, and nobody would wake a select that does not come now.
                 return Answer::Come;
@@ -340,25 +326,26 @@ impl<T: Message> SendOperation<T> {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
             let watch = |operation| Frame::Watch { channel, operation, select };
-            let operation = node.begin(waker.clone(), watch);
+            let operation = node.begin(channel, waker.clone(), watch);
             self.step = Step::Watching(Remote::new(node, channel, operation));
         }
-        match &self.step {
-            Step::Watching(remote)
-                if remote.node.rewait(remote.operation, waker) != Answered::No =>
-            {
-                Answer::Hint
+        let Step::Watching(remote) = &self.step else { return Answer::None };
+        match remote.rewait(shared, waker) {
+            Heard::Nothing | Heard::Landing => Answer::None,
+            Heard::Answer | Heard::Again => Answer::Hint,
+            Heard::Moved => {
+                self.step = Step::New;
+                Answer::Moved
             }
-            _ => Answer::None,
         }
     }
 
     /// The case was claimed. `None` if it could not go after all: it is as new.
     pub(crate) fn finish(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
         if let Step::Watching(remote) = &self.step {
-            match remote.poll(waker) {
+            match remote.poll(shared, waker) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Conclusion::Ready) => self.step = Step::New,
+                Poll::Ready(Conclusion::Ready | Conclusion::Moved(_)) => self.step = Step::New,
                 Poll::Ready(other) => {
                     self.step = Step::Done;
                     return Poll::Ready(Some(self.conclude(other)));
@@ -395,7 +382,11 @@ impl<T> SendOperation<T> {
             Step::New | Step::Done => {}
             Step::Remote(remote) => {
                 let Remote { channel, operation, .. } = *remote;
-                remote.node.give_up(operation, Frame::CancelSend { channel, operation });
+                let cancel = Frame::CancelSend { channel, operation };
+                if let Some(place) = remote.node.give_up(operation, cancel) {
+                    self.step = Step::Parked(place);
+                    self.give_up(shared);
+                }
             }
             Step::Watching(remote) => {
                 let Remote { channel, operation, .. } = *remote;

@@ -163,6 +163,7 @@ impl Relay {
             let cargo = taken.ok_or(Violation::Unexpected("Took"))?;
             self.hand_over(session, cargo);
         }
+        self.note_operations(session, channel, count.into());
         self.perform(channel, commands);
         self.open_gate(channel, commands);
         self.settle(commands);
@@ -209,23 +210,26 @@ impl Relay {
 pub(super) struct EarlyBatch {
     channel: ChannelId,
     to: Option<(SessionId, u64)>,
+    first: u64,
     parcels: Vec<Parcel>,
     bytes: usize,
 }
 
 impl EarlyBatch {
     pub(super) fn new(channel: ChannelId) -> Self {
-        Self { channel, to: None, parcels: Vec::new(), bytes: 0 }
+        Self { channel, to: None, first: 0, parcels: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn push(
         &mut self,
-        session: SessionId,
+        to: (SessionId, u64),
         number: u64,
         parcel: Parcel,
         commands: &mut Vec<Command>,
     ) {
-        self.to.get_or_insert((session, number));
+        if self.to.replace(to).is_none() {
+            self.first = number;
+        }
         self.bytes += parcel.payload.len();
         self.parcels.push(parcel);
         if self.bytes >= CHUNK_BYTES_MAX || self.parcels.len() == PARCELS_MAX {
@@ -234,10 +238,11 @@ impl EarlyBatch {
     }
 
     pub(super) fn flush(&mut self, commands: &mut Vec<Command>) {
-        if let Some((session, first)) = self.to.take() {
+        if let Some((session, detaches)) = self.to.take() {
             let parcels = mem::take(&mut self.parcels);
             self.bytes = 0;
-            let frame = Frame::Early { channel: self.channel, first, parcels };
+            let (channel, first) = (self.channel, self.first);
+            let frame = Frame::Early { channel, first, detaches, parcels };
             commands.push(Command::send(session, frame));
         }
     }

@@ -3,12 +3,14 @@
 mod crowds;
 mod flow;
 mod handles;
+mod landing;
 mod limits;
 mod nonsense;
 mod peers;
 mod policies;
 mod sessions;
 mod tasks;
+mod wandering;
 
 use std::time::Duration;
 
@@ -100,12 +102,17 @@ impl Bench {
         let operation = OperationId(operation);
         let from = self.commands.len();
         self.frame(session, Frame::Send { channel, operation, parcel });
+        self.repay(from);
+    }
+
+    /// Gives back all credits that were granted by commands from one on.
+    fn repay(&mut self, from: usize) {
         let mut repaid = Vec::new();
         let mut at = 0;
         self.commands.retain(|command| {
             at += 1;
             match command {
-                Command::Send { session, frame: Frame::Credit { channel, credits } }
+                Command::Send { session, frame: Frame::Credit { channel, credits, .. } }
                     if at > from =>
                 {
                     repaid.push((*session, *channel, *credits));
@@ -115,7 +122,8 @@ impl Bench {
             }
         });
         for (session, channel, credits) in repaid {
-            self.frame(session, Frame::Repay { channel, credits });
+            let detaches = u64::MAX;
+            self.frame(session, Frame::Repay { channel, credits, detaches });
         }
     }
 
