@@ -8,9 +8,9 @@
 //! # The walk of a task
 //!
 //! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`] (a
-//! policy, such as Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the worker ->
-//! `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's result
-//! channel.
+//! policy, such as Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the
+//! worker -> `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's
+//! result channel.
 //!
 //! # Architecture invariants
 //!
