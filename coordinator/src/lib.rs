@@ -7,10 +7,10 @@
 //!
 //! # The walk of a task
 //!
-//! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`]
-//! (Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the worker ->
-//! `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's result
-//! channel.
+//! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`] (a
+//! policy, such as Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the
+//! worker -> `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's
+//! result channel.
 //!
 //! # Architecture invariants
 //!

@@ -1,7 +1,8 @@
 //! An invocation a task, as Functions-as-a-Service are used without Farspawn: the baseline.
 //!
 //! Each task that waits calls for a worker of its own; a worker gets one task and ends with it. The
-//! platform keeps the sandbox warm for the next invocation.
+//! platform keeps the sandbox warm for the next invocation. Tasks that wait for each other need as
+//! many workers as they are: beyond the limit they wait for ever, as functions do.
 
 use std::collections::VecDeque;
 use std::time::Duration;

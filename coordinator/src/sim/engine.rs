@@ -302,10 +302,10 @@ impl<'a> Engine<'a> {
         machine.book(now);
         machine.was_ready = machine.stage == Stage::Ready;
         machine.stage = Stage::Gone;
-        let account = machine.account;
+        let (account, billed) = (machine.account, now - machine.billed_from);
         let died = !machine.tasks.is_empty();
         self.outcome.deaths += u64::from(died);
-        self.outcome.bill(self.model, account);
+        self.outcome.bill(self.model, billed, account);
         if !died {
             self.sandboxes.push_back(now);
         }

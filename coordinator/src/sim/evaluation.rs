@@ -1,6 +1,8 @@
 //! The policies beside each other: the paper's figures, further workloads, and what each element of
 //! ours brings.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::bound::bound;
@@ -152,6 +154,11 @@ impl Plan {
             summary.compare(&baseline);
             summaries.push(summary);
         }
+        if policies.contains(&Policy::Farspawn) && kinds(workloads) == 2 && !is_staged(workloads) {
+            let mut apart = self.kinds_apart(workloads)?;
+            apart.compare(&baseline);
+            summaries.push(apart);
+        }
         let mut bound = self.bound(workloads);
         bound.compare(&baseline);
         summaries.push(bound);
@@ -171,6 +178,32 @@ impl Plan {
             summary.add(&outcome, 1.0 / workloads.len() as f64);
         }
         Ok(summary)
+    }
+
+    /// Ours, if each kind of task had workers of its own.
+    fn kinds_apart(&self, workloads: &[(u64, Workload)]) -> Result<Summary, Refusal> {
+        let mut apart = Summary { policy: "kinds apart".to_owned(), ..Summary::default() };
+        for kind in 0..2 {
+            let of_kind: Vec<(u64, Workload)> = workloads
+                .iter()
+                .map(|(seed, workload)| {
+                    let of_kind = workload.jobs.iter().filter(|job| job.kind == kind);
+                    let jobs = of_kind.copied().collect();
+                    (*seed, Workload { jobs, client: workload.client })
+                })
+                .collect();
+            let count = |workloads: &[(u64, Workload)]| {
+                workloads.iter().map(|(_, workload)| workload.jobs.len()).sum::<usize>() as f64
+            };
+            let part = count(&of_kind) / count(workloads).max(1.0);
+            let summary = self.summary(Policy::Farspawn, &of_kind)?;
+            apart.dollars_per_million += part * summary.dollars_per_million;
+            apart.latency_mean += part * summary.latency_mean;
+            apart.invocations += summary.invocations;
+            apart.makespan = apart.makespan.max(summary.makespan);
+            apart.latency_p99 = apart.latency_p99.max(summary.latency_p99);
+        }
+        Ok(apart)
     }
 
     /// A policy, as this plan sets it.
@@ -221,6 +254,15 @@ impl Plan {
         }
         Ok(rows)
     }
+}
+
+fn kinds(workloads: &[(u64, Workload)]) -> usize {
+    let jobs = workloads.iter().flat_map(|(_, workload)| &workload.jobs);
+    jobs.map(|job| job.kind).collect::<BTreeSet<_>>().len()
+}
+
+fn is_staged(workloads: &[(u64, Workload)]) -> bool {
+    workloads.iter().flat_map(|(_, workload)| &workload.jobs).any(|job| job.is_second)
 }
 
 impl Summary {

@@ -312,3 +312,61 @@ impl Flags {
         Ok(report::ablation(&columns, &baselines))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(flags: &[&str], expected: &str) {
+        let parsed = Flags::try_parse_from(["sim"].iter().chain(flags));
+        let refusal = match parsed {
+            Ok(flags) => flags.run().unwrap_err().to_string(),
+            Err(refusal) => refusal.to_string(),
+        };
+        assert!(refusal.contains(expected), "{flags:?}: {refusal}");
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_what_can() {
+        check_refused(&["--policy", "papre"], "conventional, paper and farspawn");
+        check_refused(&["--without", "pull"], "push, all-cores");
+        check_refused(&["--mode", "slow"], "fast, balanced, thrift");
+        check_refused(&["--memory", "64"], "128..=10240");
+        check_refused(&["--memory", "256"], "has no room for a task of 144 MB");
+        check_refused(&["--workers", "0"], "at least 1");
+        check_refused(&["--rate", "0"], "above 0");
+        check_refused(&["--slow", "2"], "0 to 1");
+        check_refused(&["--architecture", "sparc"], "x86 and arm");
+        check_refused(&["--trace", "/nowhere"], "--trace /nowhere");
+        check_refused(&["--prices", "/nowhere"], "--prices /nowhere");
+    }
+
+    #[test]
+    fn json_has_every_policy_with_its_bill() {
+        let flags = ["sim", "--memory", "2048", "--seeds", "1", "--tasks", "10", "--json"];
+        let text = Flags::try_parse_from(flags).unwrap().run().unwrap();
+        let rows: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let summaries = rows[0]["summaries"].as_array().unwrap();
+        let names: Vec<&str> =
+            summaries.iter().map(|summary| summary["policy"].as_str().unwrap()).collect();
+        assert_eq!(names, ["conventional", "paper", "farspawn", "bound"]);
+        assert!(summaries[0]["dollars_per_million"].as_f64().unwrap() > 20.0);
+    }
+
+    #[test]
+    fn figures_are_drawn() {
+        let folder = std::env::temp_dir().join(format!("farspawn-figures-{}", std::process::id()));
+        let name = folder.display().to_string();
+        let flags = ["sim", "--seeds", "1", "--tasks", "10", "--svg", &name, "--json"];
+        Flags::try_parse_from(flags).unwrap().run().unwrap();
+        for figure in ["figure-2-cost", "figure-3-invocations", "figure-4-latency"] {
+            for test in ["a", "b"] {
+                let file = folder.join(format!("{figure}-{test}.svg"));
+                let text = std::fs::read_to_string(&file).unwrap();
+                assert!(text.contains("10240 MB") && text.contains("farspawn"), "{file:?}");
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}

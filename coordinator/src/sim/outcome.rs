@@ -41,9 +41,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds a worker that ended.
-    pub(super) fn bill(&mut self, model: &Model, mut account: Account) {
-        let seconds = account.total();
+    /// Adds a worker that ended after so many billed seconds, and where they went.
+    pub(super) fn bill(&mut self, model: &Model, seconds: f64, mut account: Account) {
         let took = std::time::Duration::from_secs_f64(seconds.max(0.0));
         let billed = model.prices.billed_ms(took);
         account.rounding = billed as f64 / 1000.0 - seconds;

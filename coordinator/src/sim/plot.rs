@@ -70,7 +70,7 @@ impl Figure {
     fn draw(&self, rows: &[&Row], test: &str, file: &Path) -> Result<(), Fault> {
         let fault = |error: &dyn std::fmt::Display| error.to_string();
         let values = |row: &&Row| row.summaries.iter().map(self.value).fold(0.0, f64::max);
-        let highest = rows.iter().map(values).fold(1e-9, f64::max) * 1.15;
+        let highest = rows.iter().map(values).fold(1e-9, f64::max) * 1.4;
         let area = SVGBackend::new(file, (860, 480)).into_drawing_area();
         area.fill(&WHITE).map_err(|error| fault(&error))?;
         let count = rows.len() as f64;

@@ -49,12 +49,15 @@ fn line(summary: &Summary, baseline: &Summary) -> String {
     let mean = summary.latency_mean / baseline.latency_mean.max(1e-9);
     let p99 = summary.latency_p99 / baseline.latency_p99.max(1e-9);
     let billed = &summary.billed;
-    write!(
-        text,
-        "{:>11.2}x{:>8.2}x  {:.0}/{:.0}/{:.0}/{:.0} %",
-        mean, p99, billed.busy, billed.waiting, billed.idle, billed.starting
-    )
-    .ok();
+    write!(text, "{mean:>11.2}x{p99:>8.2}x").ok();
+    if billed.busy > 0.0 {
+        write!(
+            text,
+            "  {:.0}/{:.0}/{:.0}/{:.0} %",
+            billed.busy, billed.waiting, billed.idle, billed.starting
+        )
+        .ok();
+    }
     if summary.local_messages > 0.0 {
         write!(text, ", {:.0} % of messages local", summary.local_messages).ok();
     }

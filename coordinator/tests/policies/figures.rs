@@ -131,6 +131,17 @@ fn ours_on_other_workloads() {
     assert!(ours.local_messages >= 95.0, "{ours:?}");
 }
 
+/// Kinds that compute and kinds that wait: with few workers, sharing them saves most.
+#[test]
+fn kinds_share_workers() {
+    let plan = Plan { tasks: 1500, seeds: (1, 1), ..Plan::default() };
+    let row = row(Load::Mix(10.0), &plan);
+    let policies: Vec<&str> = row.summaries.iter().map(|summary| &*summary.policy).collect();
+    assert_eq!(policies, ["conventional", "paper", "farspawn", "kinds apart", "bound"]);
+    let (ours, apart) = (&row.summaries[2], &row.summaries[3]);
+    assert!(ours.cost_cut >= apart.cost_cut + 8.0, "{ours:?}, {apart:?}");
+}
+
 #[test]
 fn one_seed_is_one_history() {
     let plan = Plan { seeds: (7, 1), tasks: 300, ..Plan::default() };

@@ -1,6 +1,7 @@
 //! What must hold of every policy, whatever comes: a small world with tasks that wait for their
 //! children, workers that die and launches that are refused, by seeds.
 
+mod farspawn;
 mod figures;
 mod world;
 

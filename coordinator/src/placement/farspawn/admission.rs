@@ -8,6 +8,11 @@ use crate::placement::farspawn::profile::MEMORY_PART;
 /// Workers that are looked at for one task, at most.
 const LOOKED_AT_MAX: usize = 16;
 
+/// A task that takes less of a CPU than this waits nearly all the time,
+const CPU_LITTLE: f64 = 0.05;
+/// and a CPU that others fill may have so much of it beside them.
+const BESIDE: f64 = 1.1;
+
 /// How full workers may be, and which is preferred.
 #[derive(Clone, Copy, Debug)]
 struct Aim {
@@ -55,7 +60,7 @@ impl Farspawn {
         self.pool.candidates(self.tuning.look_ahead, &mut candidates);
         let chosen = candidates.iter().find(|candidate| {
             let need = self.profiles.get(candidate.kind).need;
-            self.fits(now, worker.0, candidate.kind, &need, self.tuning.fill)
+            self.fits(now, worker.0, candidate.kind, &need, self.fill(&need))
         });
         match chosen.copied() {
             Some(candidate) => self.place(candidate, worker, false, commands),
@@ -105,7 +110,7 @@ impl Farspawn {
 
     /// What is tried for a task, one after the other.
     fn aims(&mut self, candidate: &Candidate, need: &Need) -> [Option<Aim>; 2] {
-        let fill = self.tuning.fill;
+        let fill = self.fill(need);
         let mut spread = None;
         if self.has(Element::Spread)
             && self.starting == 0
@@ -120,13 +125,17 @@ impl Farspawn {
             });
         }
         let workers = (self.open + self.starting) as f64;
-        let none_too_many = self.demand() > fill * (workers - 1.0);
+        let none_too_many = self.demand() > self.tuning.fill * (workers - 1.0);
         let emptiest = Aim { fill: spread.unwrap_or(fill), order: Order::Emptiest };
         if none_too_many || !self.has(Element::BestFit) {
             return [Some(emptiest), None];
         }
         let fullest = Aim { fill, order: Order::Fullest };
         [Some(fullest), spread.map(|_| emptiest)]
+    }
+
+    fn fill(&self, need: &Need) -> f64 {
+        if need.cpu < CPU_LITTLE { BESIDE * self.tuning.fill } else { self.tuning.fill }
     }
 
     fn search(&mut self, now: Duration, kind: KindNo, need: &Need, aim: Aim) -> Option<u32> {
