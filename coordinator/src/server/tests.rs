@@ -175,7 +175,7 @@ fn a_node_that_does_not_read_costs_what_its_socket_was_given() {
     server.perform(Command::Send { session, frame });
     for operation in 1..=50 {
         let (channel, operation) = (channels::id::ChannelId(1), OperationId(operation));
-        let frame = Frame::Offer { channel, operation, parcel: parcel.clone() };
+        let frame = Frame::Offer { channel, operation, attempt: 1, parcel: parcel.clone() };
         server.perform(Command::Send { session, frame });
         server.flush();
     }

@@ -33,7 +33,7 @@ fn a_value_counts_when_it_is_whole() {
         if pieces == 3 {
             bench.frame(worker, Frame::Whole { stream: 1, frame });
             let parcel = of_bytes(3 * PIECE);
-            let offer = Frame::Offer { channel, operation: OperationId(1), parcel };
+            let offer = Frame::Offer { channel, operation: OperationId(1), attempt: 1, parcel };
             assert_eq!(bench.sent(CLIENT), [offer]);
         } else {
             bench.die(worker);
@@ -67,7 +67,10 @@ fn too_large_values_are_neither_prepaid_nor_offered_early() {
         if !are_free {
             bench.receive(worker, channel, 9);
             let (operation, parcel) = (OperationId(9), of_bytes(bytes));
-            assert_eq!(bench.sent(worker), [Frame::Offer { channel, operation, parcel }]);
+            assert_eq!(
+                bench.sent(worker),
+                [Frame::Offer { channel, operation, attempt: 1, parcel }]
+            );
         }
     }
 }
