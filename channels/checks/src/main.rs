@@ -14,7 +14,7 @@
 //! A bug is planted where `channels/src` says `cfg!(planted = …)`: a claim that is not atomic, a
 //! state that is looked at before the waker is stored, a select that joins the queues without
 //! looking again, a value that returns at the wrong end. And in `coordinator/src/relay`: a close
-//! that does not wait for credits, a credit without room, an early offer that dies with its session.
+//! that does not wait for credits, a credit without room, early offers that die with their session.
 
 use std::process::{Command, ExitCode, Stdio};
 

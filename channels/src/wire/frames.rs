@@ -68,15 +68,12 @@ with_landing! { with_leases frames
         /// Opens the next link of the session, once.
         secret: Secret,
     }
-    /// Coordinator: there is no such session any more, or the secret is not its own. Nothing that
-    /// was not acknowledged will happen, and the link ends.
+    /// Coordinator: no such session, or a wrong secret: what was not acknowledged never happens.
     52 Fenced {
         /// In words, for people.
         reason: String,
     }
-
-    /// Node: a channel leaves its process; its home is the coordinator from here on. Its values and
-    /// waiting operations follow as ordinary frames, before any handle to it.
+    /// Node: a channel's home is the coordinator from here on. Its contents follow, then handles.
     10 Export {
         /// Not known to the receiver yet.
         channel: ChannelId,
@@ -158,8 +155,7 @@ with_landing! { with_leases frames
         /// The value.
         parcel: Parcel,
     }
-    /// Node: a select would send. Answered by `Ready` when a send could go, though not to a receive
-    /// of the same select; or by `Refused`. Given up by `CancelSend`.
+    /// Node: a select would send. Answered by `Ready` or `Refused`, or given up by `CancelSend`.
     7 Watch {
         /// The channel.
         channel: ChannelId,
@@ -168,8 +164,7 @@ with_landing! { with_leases frames
         /// Which of the node's selects it is a case of; not 0.
         select: u64,
     }
-    /// Node: which of these could go now, without waiting, all looked at at one moment? Answered by
-    /// `Surveyed`.
+    /// Node: which of these could go now, looked at at one moment? Answered by `Surveyed`.
     6 Survey {
         /// The sender's name for the question.
         operation: OperationId,
@@ -190,7 +185,6 @@ with_landing! { with_leases frames
         /// The sender's name for the question.
         operation: OperationId,
     }
-
     /// Coordinator: the send returns Ok.
     20 Sent {
         /// The send.
@@ -250,7 +244,6 @@ with_landing! { with_leases frames
         /// The answer.
         length: u64,
     }
-
     /// Node: sends that have returned Ok, each under a credit. Not answered.
     60 Prepaid {
         /// The channel.
@@ -267,8 +260,7 @@ with_landing! { with_leases frames
         /// What their `Credit` said, if it came when there was no handle to send.
         detaches: u64,
     }
-    /// Node: its tasks keep receiving, so values may be offered ahead of its receives: so many at a
-    /// time, of which each that is taken asks for one more. Until `Recall`.
+    /// Node: it keeps receiving, so values may be offered ahead of its receives, until `Recall`.
     62 Ahead {
         /// The channel.
         channel: ChannelId,
@@ -295,16 +287,14 @@ with_landing! { with_leases frames
         /// How many, in a row.
         count: u32,
     }
-    /// Node: a receive is given up, and an offer that is on its way to it counts as early. Answered
-    /// by `Again` if none is.
+    /// Node: a receive is given up, its offer counts as early. Answered by `Again` if none is out.
     70 Abandon {
         /// The channel.
         channel: ChannelId,
         /// The receive.
         operation: OperationId,
     }
-    /// Coordinator: free places of the buffer that are kept for this node, so that as many sends
-    /// return at once.
+    /// Coordinator: free places of the buffer are kept for this node: as many sends return at once.
     65 Credit {
         /// The channel.
         channel: ChannelId,
@@ -318,8 +308,7 @@ with_landing! { with_leases frames
         /// The channel.
         channel: ChannelId,
     }
-    /// Coordinator: values reserved for this node, ahead of its receives. Each is answered by
-    /// `Took` or `Untaken`.
+    /// Coordinator: values ahead of the node's receives, each answered by `Took` or `Untaken`.
     67 Early {
         /// The channel.
         channel: ChannelId,
@@ -332,29 +321,25 @@ with_landing! { with_leases frames
         /// The values.
         parcels: Vec<Parcel>,
     }
-    /// Coordinator: another needs the early offers. Those that no task has are to go back, and no
-    /// more will come until asked for.
+    /// Coordinator: early offers that no task has are to go back; no more come until asked for.
     68 Recall {
         /// The channel.
         channel: ChannelId,
     }
-    /// Coordinator: what the operation asks for was on its way when it asked. It may look, and ask
-    /// again.
+    /// Coordinator: what it asks for was on its way when it asked. It may look, and ask again.
     69 Again {
         /// The channel.
         channel: ChannelId,
         /// The send or receive. It does not wait at the home.
         operation: OperationId,
     }
-    /// Coordinator: which could have gone when this was written. A hint if one could; the truth if
-    /// none could.
+    /// Coordinator: which could have gone: a hint if one could, the truth if none could.
     29 Surveyed {
         /// The question.
         operation: OperationId,
         /// The first that could, counted from 1; 0 for none.
         ready: u32,
     }
-
     /// Node: run a task somewhere.
     30 Spawn {
         /// Chosen by the sender; a repetition is ignored.
@@ -399,9 +384,7 @@ with_landing! { with_leases frames
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
     }
-
-    /// Both: the next piece of a payload that is too large to be sent at once (see
-    /// [`chunks`](crate::chunks)). All pieces but the last are of [`CHUNK_BYTES_MAX`].
+    /// Both: a piece of a large payload, all but the last of `CHUNK_BYTES_MAX`. See `chunks`.
     90 Chunk {
         /// The value's number. Values are numbered as they begin.
         stream: u64,
@@ -422,13 +405,11 @@ with_landing! { with_leases frames
         /// The value.
         stream: u64,
     }
-
     /// Node: how is the whole? Answered by `Inspected`.
     34 Inspect {
         /// The sender's name for it.
         operation: OperationId,
     }
-
     /// Client: nothing moves in its process. Is that so everywhere?
     35 Suspect {}
     /// Node: all that uses channels in its process sleeps, and only the coordinator can wake it.
@@ -443,7 +424,6 @@ with_landing! { with_leases frames
         /// The answered `Probe`.
         round: u64,
     }
-
     /// Coordinator: does everything in this process sleep? Answered by `Asleep` or `Awake`.
     44 Probe {
         /// The coordinator's name for the question.
@@ -454,7 +434,6 @@ with_landing! { with_leases frames
         /// Who sleeps and where, a line each.
         report: String,
     }
-
     /// Coordinator: run this task.
     40 Run {
         /// The task.

@@ -1,19 +1,13 @@
 //! Handles that wander from node to node while tasks send and receive on them, and channels that
 //! leave and come home all the time; in between, credits and early offers are lent. Everything but
-//! the sockets is real: the coordinator, the nodes, the handles and their futures. What happens
-//! next is drawn from a seed.
-//!
-//! ```text
-//! FARSPAWN_SEEDS=20000 cargo test --release -p farspawn-coordinator --test core wandering
-//! ```
+//! the sockets is real. What happens next is drawn from a seed; `FARSPAWN_SEEDS` says how many.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, atomic::AtomicBool, atomic::Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use channels::node::Node;
@@ -33,9 +27,7 @@ type Letter = (u32, Option<Sender<Value>>, Option<Receiver<Value>>);
 /// What a node begins with: the ways to all nodes, and its own end.
 type Start = (Vec<Sender<Letter>>, Receiver<Letter>);
 
-/// Numbers from a seed.
 struct Draw(Cell<u64>);
-
 impl Draw {
     fn below(&self, limit: u32) -> u32 {
         let mut x = self.0.get();
@@ -48,7 +40,6 @@ impl Draw {
 }
 
 struct Flag(AtomicBool);
-
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
