@@ -332,6 +332,7 @@ impl Settling {
 ///
 /// Every frame is named here, so that a new one is not forgotten: what is said of a channel must
 /// not pass while it is on its way here.
+#[expect(clippy::too_many_lines, reason = "a list, not steps")]
 fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
     match frame {
         Frame::Send { channel, operation, .. }

@@ -3,6 +3,12 @@
 use super::peers::assert_closed;
 use super::*;
 
+/// An offer for the so-manieth time.
+pub(super) fn offer_again(channel: ChannelId, operation: u64, byte: u8, attempt: u32) -> Frame {
+    let operation = OperationId(operation);
+    Frame::Offer { channel, operation, attempt, parcel: value(byte) }
+}
+
 fn lease(bench: &mut Bench, session: SessionId, channel: ChannelId, operation: u64) {
     bench.frame(session, Frame::Lease { channel, operation: OperationId(operation) });
 }

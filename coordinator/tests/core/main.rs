@@ -173,12 +173,7 @@ fn passages(channel: ChannelId) -> Vec<Passage> {
 }
 
 fn offer(channel: ChannelId, operation: u64, byte: u8) -> Frame {
-    offer_again(channel, operation, byte, 1)
-}
-
-fn offer_again(channel: ChannelId, operation: u64, byte: u8, attempt: u32) -> Frame {
-    let operation = OperationId(operation);
-    Frame::Offer { channel, operation, attempt, parcel: value(byte) }
+    leases::offer_again(channel, operation, byte, 1)
 }
 
 fn sent(operation: u64) -> Frame {
@@ -220,7 +215,7 @@ fn an_offer_to_a_dead_worker_comes_back_in_order() {
     bench.receive(CLIENT, channel, 3);
     bench.receive(CLIENT, channel, 4);
     let offers: Vec<Frame> = bench.sent(CLIENT);
-    let again = [offer_again(channel, 3, 1, 2), offer(channel, 4, 2)];
+    let again = [leases::offer_again(channel, 3, 1, 2), offer(channel, 4, 2)];
     assert!(offers.ends_with(&again), "{offers:?}");
 }
 
