@@ -124,8 +124,8 @@ struct Aside<M, W> {
     leases: BTreeMap<u64, u32>,
     /// In a process, by age: how often values that returned were leased.
     attempts: BTreeMap<u64, u32>,
-    /// At a home that offers: ages of values on offer whose sends wait, and which are older than one
-    /// on lease; by the place of the send.
+    /// At a home that offers: ages of values on offer whose sends wait, and which are older than
+    /// one on lease; by the place of the send.
     reserved: BTreeMap<Place, u64>,
     /// At a home that offers: how many of the offers are leases.
     leased_offers: u32,
