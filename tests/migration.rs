@@ -342,7 +342,7 @@ async fn take_one(start: Receiver<Loop>) -> bool {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Nest(Option<Receiver<Nest>>);
+struct Nest(Option<Receiver<Self>>);
 
 #[task]
 async fn depth_of(nests: Receiver<Nest>) -> usize {

@@ -13,7 +13,7 @@ use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 frames! {
     /// Node: the first frame of a session.
     1 Hello {
-        /// Must be [`PROTOCOL_VERSION`].
+        /// Must be [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
         version: u16,
         /// Must equal the client's.
         build: Build,
