@@ -2,10 +2,10 @@
 //!
 //! States: *local* (all handles are here; `Chan` is too, and nothing is serialised) -> *relayed* (a
 //! handle left in a message; the home is the coordinator, operations are frames) -> *local* again
-//! (all handles are back: `location/landing.rs`). The step out (`location/leaving.rs`) is taken under
-//! the channel's lock while the message is encoded: one `Export` frame, then the values and waiting
-//! operations as ordinary frames, then, later, the frame with the handle. No answer is awaited, and
-//! nobody else can know the channel before the home does.
+//! (all handles are back: `location/landing.rs`). The step out (`location/leaving.rs`) is taken
+//! under the channel's lock while the message is encoded: one `Export` frame, then the values and
+//! waiting operations as ordinary frames, then, later, the frame with the handle. No answer is
+//! awaited, and nobody else can know the channel before the home does.
 //!
 //! Who dies when: if this process dies before the frames have left, nobody outside ever knew the
 //! channel. If it dies after, the home has everything, and fences what belongs to this process.

@@ -5,8 +5,8 @@ macro_rules! with_landing {
     ($then:ident $($others:tt)*) => { $then! {
         $($others)*
 
-        /// Coordinator: all handles of the channel are with this node, which would do better without
-        /// the coordinator. Answered by `Cleared` or `Keep`. See `settling.rs` for all six.
+        /// Coordinator: all handles of the channel are with this node, which would do better
+        /// without the coordinator. Answered by `Cleared` or `Keep`. See `settling.rs` for all six.
         80 Approach {
             /// The channel.
             channel: ChannelId,
