@@ -46,7 +46,9 @@ impl Home {
             Frame::Export { channel, capacity, senders, receivers } => {
                 relay.export(session, channel, capacity, [senders, receivers])?;
             }
-            Frame::Restore { channel, parcel } => relay.restore(session, channel, parcel, out)?,
+            Frame::Restore { channel, parcel } => {
+                relay.restore(session, channel, (0, parcel), out)?;
+            }
             Frame::Send { channel, operation, parcel } => {
                 relay.send(session, channel, operation, parcel, out)?;
             }

@@ -399,7 +399,7 @@ impl State {
 
     fn hear_here(&mut self, frame: Frame) {
         match frame {
-            Frame::Offer { operation, parcel } if !parcel.passages.is_empty() => {
+            Frame::Offer { operation, parcel, .. } if !parcel.passages.is_empty() => {
                 self.here.arrive();
                 self.here.out.push_back(Frame::Accept { channel: BACK, operation });
                 self.letters += 1;
@@ -414,14 +414,14 @@ impl State {
 
     fn hear_there(&mut self, frame: Frame) {
         match frame {
-            Frame::Offer { operation, parcel } if !parcel.passages.is_empty() => {
+            Frame::Offer { operation, parcel, .. } if !parcel.passages.is_empty() => {
                 self.there.passage = Some(parcel.passages[0].channel);
                 self.say(Frame::Accept { channel: OUT, operation });
                 let operation = self.there.name();
                 self.say(Frame::Receive { channel: OUT, operation, select: 0 });
                 self.receiver = Receiver::At(THERE);
             }
-            Frame::Offer { operation, parcel } if operation.0 == self.there.receive => {
+            Frame::Offer { operation, parcel, .. } if operation.0 == self.there.receive => {
                 self.there.offered = Some(number(&parcel));
             }
             Frame::Ended { operation, .. } if operation.0 == self.there.receive => {

@@ -348,7 +348,7 @@ impl Worker {
 
     fn hear(&mut self, bug: Option<Bug>) -> Option<()> {
         let Flying(frame) = self.down.pop_front()?;
-        if let Frame::Offer { operation, parcel } = frame
+        if let Frame::Offer { operation, parcel, .. } = frame
             && operation == self.operation()
             && self.receive == Receive::Waits
         {

@@ -385,12 +385,12 @@ impl Node {
                 self.conclude(operation, Answer::Sent);
             }
             Frame::Refused { operation, .. } => self.conclude(operation, Answer::Ended),
-            Frame::Offer { operation, parcel } => {
+            Frame::Offer { operation, parcel, .. } => {
                 self.conclude(operation, Answer::Offered(number(&parcel)));
             }
             Frame::Ended { operation, .. } => self.conclude(operation, Answer::Ended),
             Frame::Approach { channel, landings } => self.approach(channel, landings),
-            Frame::Again { operation } => self.conclude(operation, Answer::Moved(None)),
+            Frame::Again { operation, .. } => self.conclude(operation, Answer::Moved(None)),
             Frame::Credit { channel, credits, detaches } => {
                 // The sender is always here; but the channel may have come and gone.
                 if self.is_at(channel) {
@@ -403,7 +403,7 @@ impl Node {
                 let repaid = self.repay(channel);
                 repaid.into_iter().for_each(|frame| self.push(frame));
             }
-            Frame::Early { channel, first, detaches, parcels } => {
+            Frame::Early { channel, first, detaches, parcels, .. } => {
                 self.on_early(channel, first, detaches, &parcels);
             }
             Frame::Recall { channel } if self.is_at(channel) => self.untake(channel),
