@@ -91,9 +91,8 @@ async fn percentile(
     let (leave, leaving) = channel(0);
     let holding = spawn(hold(held, ready_in, leaving));
     ready.recv().await?;
-    let mut blocked = std::pin::pin!(async {
-        while full.send(ByteBuf::from(vec![7; 100_000])).await.is_ok() {}
-    });
+    let mut blocked =
+        std::pin::pin!(async { while full.send(ByteBuf::from(vec![7; 100_000])).await.is_ok() {} });
     let mut times = Vec::with_capacity(TRIPS);
     for trip in 0..TRIPS {
         // As far as it goes.
