@@ -87,41 +87,11 @@ enum Course {
 
 /// The value that a frame brings, if it brings one.
 fn parcel(frame: &Frame) -> Option<&Parcel> {
-    match frame {
-        Frame::Send { parcel, .. }
-        | Frame::TrySend { parcel, .. }
-        | Frame::Restore { parcel, .. }
-        | Frame::RestoreLeased { parcel, .. }
-        | Frame::Return { parcel, .. }
-        | Frame::Offer { parcel, .. }
-        | Frame::Spawn { arguments: parcel, .. }
-        | Frame::Run { arguments: parcel, .. }
-        | Frame::Finished { outcome: parcel, .. } => Some(parcel),
-        Frame::Prepaid { parcels, .. } | Frame::Early { parcels, .. } => match &parcels[..] {
-            [parcel] => Some(parcel),
-            _ => None,
-        },
-        _ => None,
-    }
+    if let [parcel] = frame.parcels() { Some(parcel) } else { None }
 }
 
 fn parcel_mut(frame: &mut Frame) -> Option<&mut Parcel> {
-    match frame {
-        Frame::Send { parcel, .. }
-        | Frame::TrySend { parcel, .. }
-        | Frame::Restore { parcel, .. }
-        | Frame::RestoreLeased { parcel, .. }
-        | Frame::Return { parcel, .. }
-        | Frame::Offer { parcel, .. }
-        | Frame::Spawn { arguments: parcel, .. }
-        | Frame::Run { arguments: parcel, .. }
-        | Frame::Finished { outcome: parcel, .. } => Some(parcel),
-        Frame::Prepaid { parcels, .. } | Frame::Early { parcels, .. } => match &mut parcels[..] {
-            [parcel] => Some(parcel),
-            _ => None,
-        },
-        _ => None,
-    }
+    if let [parcel] = frame.parcels_mut() { Some(parcel) } else { None }
 }
 
 impl Way {

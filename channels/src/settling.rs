@@ -186,7 +186,8 @@ impl Settling {
             self.keep(channel, out);
             passed = Passed::Diverted;
         }
-        let leaving: Vec<ChannelId> = parcels(&frame)
+        let leaving: Vec<ChannelId> = frame
+            .parcels()
             .iter()
             .flat_map(|parcel| &parcel.passages)
             .map(|passage| passage.channel)
@@ -196,7 +197,7 @@ impl Settling {
             self.keep(channel, out);
             passed = Passed::Diverted;
         }
-        for parcel in parcels(&frame) {
+        for parcel in frame.parcels() {
             self.departed(&parcel.passages);
         }
         queue(frame, out);
@@ -278,7 +279,7 @@ impl Settling {
             return None;
         }
         let Approach { held, .. } = self.approaches.remove(&channel)?;
-        for parcel in held.iter().flat_map(parcels) {
+        for parcel in held.iter().flat_map(Frame::parcels) {
             self.departed(&parcel.passages);
         }
         out.push_back(Frame::Landed { channel, landings });
@@ -421,21 +422,6 @@ fn subject(frame: &Frame) -> Option<ChannelId> {
 /// The operations that frames begin.
 fn operations(frames: &[Frame]) -> impl Iterator<Item = OperationId> {
     frames.iter().filter_map(|frame| about(frame)?.1)
-}
-
-/// What a node's frame carries, and handles in it.
-fn parcels(frame: &Frame) -> &[Parcel] {
-    match frame {
-        Frame::Send { parcel, .. }
-        | Frame::TrySend { parcel, .. }
-        | Frame::Restore { parcel, .. }
-        | Frame::RestoreLeased { parcel, .. }
-        | Frame::Return { parcel, .. }
-        | Frame::Spawn { arguments: parcel, .. }
-        | Frame::Finished { outcome: parcel, .. } => std::slice::from_ref(parcel),
-        Frame::Prepaid { parcels, .. } => parcels,
-        _ => &[],
-    }
 }
 
 /// Queues a frame, as a part of the last one if both say of the same channel what was taken.

@@ -18,6 +18,7 @@ mod field;
 mod frames;
 mod limits;
 mod malformed;
+mod parcels;
 mod value;
 
 pub use batch::{BatchWriter, Envelope, link_batch, read_batch};

@@ -5,7 +5,7 @@ use std::mem;
 
 use bytes::Bytes;
 
-use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, lane, parcel, parcel_mut};
+use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, lane, parcel_mut};
 use crate::id::{ChannelId, OperationId};
 use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, Frame, WHOLE_BYTES_MAX};
 
@@ -352,11 +352,6 @@ impl Outbox {
 }
 
 fn cost(frame: &Frame) -> usize {
-    let payload = match frame {
-        Frame::Prepaid { parcels, .. } | Frame::Early { parcels, .. } => {
-            parcels.iter().map(|parcel| parcel.payload.len()).sum()
-        }
-        other => parcel(other).map_or(0, |parcel| parcel.payload.len()),
-    };
-    payload + FRAME_COST
+    let payloads = frame.parcels().iter().map(|parcel| parcel.payload.len());
+    payloads.sum::<usize>() + FRAME_COST
 }
