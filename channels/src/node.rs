@@ -417,6 +417,12 @@ impl State {
     /// How an operation ended, if it has; if not, it will wake this waker.
     fn conclusion(&mut self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
         let flow = match self.take_operation(operation) {
+            // Nobody was told that it is taken, so it is another's by now.
+            Some(Operation::Concluded(Conclusion::Offered(_) | Conclusion::Stocked(_)))
+                if self.lost.is_some() =>
+            {
+                None
+            }
             Some(Operation::Concluded(conclusion)) => return Poll::Ready(conclusion),
             Some(Operation::Waiting(_, flow)) => flow,
             None => None,

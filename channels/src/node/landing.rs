@@ -124,8 +124,7 @@ impl Node {
             }
         }
         let concluded = state.conclusion(operation, waker);
-        let (Poll::Ready(Conclusion::Offered(stocked) | Conclusion::Stocked(stocked)), None) =
-            (&concluded, &state.lost)
+        let Poll::Ready(Conclusion::Offered(stocked) | Conclusion::Stocked(stocked)) = &concluded
         else {
             return concluded;
         };

@@ -386,4 +386,21 @@ mod tests {
         assert!(node.send_prepaid(&flow, parcel(1)).is_ok());
         assert_eq!(take_all(&node, &flow), b"c");
     }
+
+    /// Nobody was told that they are taken, so they are another's by now.
+    #[test]
+    fn of_a_lost_link_nothing_is_taken() {
+        let (node, _flow) = open();
+        let [offered, stocked] = [begin(&node), begin(&node)];
+        give_up(&node, stocked);
+        offer(&node, offered, b'a');
+        offer(&node, stocked, b'b');
+        let stocked = begin(&node);
+        node.lose("it is cut");
+        for operation in [offered, stocked] {
+            let answer = node.poll_on(CHANNEL, operation, Waker::noop());
+            let lost = Conclusion::Ended(crate::wire::End::Lost("it is cut".to_owned()));
+            assert_eq!(answer, std::task::Poll::Ready(lost));
+        }
+    }
 }

@@ -312,10 +312,6 @@ impl<T: Message> Leasing<'_, T> {
     fn lease(&self, remote: &Remote, stocked: Stocked, operation: OperationId) -> Outcome<T> {
         let (node, channel) = (&remote.node, remote.channel);
         let Stocked { parcel, attempt, .. } = stocked;
-        // Of a lost link nothing may be taken: it is another's by now.
-        if let Some(cause) = node.lost() {
-            return Err(RecvError::Lost(cause));
-        }
         match transfer::unpack(node, parcel) {
             Ok(value) => {
                 let hold = Hold::Away(node.clone(), channel, operation);
