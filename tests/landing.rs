@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::cluster::{eventually, processes, run, with_processes, with_threads};
+use crate::cluster::{eventually, eventually_told, processes, run, with_processes, with_threads};
 use runtime::{
     JoinError, Path, Receiver, RecvError, SendError, Sender, channel, select, spawn, task,
 };
@@ -201,11 +201,8 @@ fn a_handle_leaves_while_its_channel_lands() {
 }
 
 async fn eventually_no_channels() {
-    let started = tokio::time::Instant::now();
-    while runtime::stats().await.unwrap().channels > 0 {
-        assert!(started.elapsed() < Duration::from_secs(30), "a channel is left");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_none = || async { runtime::stats().await.unwrap().channels == 0 };
+    eventually_told("no channel is left", is_none).await;
 }
 
 #[task]
