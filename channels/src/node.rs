@@ -289,7 +289,7 @@ impl Node {
                 let passed = state.pass(frame);
                 is_news |= matches!(passed, Passed::HeldInLanding | Passed::Diverted);
                 if passed == Passed::HeldInLanding {
-                    state.sleepers.push(waker.clone());
+                    state.sleep(&waker);
                 }
             }
             is_news
@@ -407,6 +407,14 @@ impl State {
         let name = self.next_name();
         self.operations.insert(name, operation);
         name
+    }
+
+    /// Somebody waits for what becomes of a channel that is on its way here. Who looks time and
+    /// again is kept once.
+    fn sleep(&mut self, waker: &Waker) {
+        if !self.sleepers.iter().any(|known| known.will_wake(waker)) {
+            self.sleepers.push(waker.clone());
+        }
     }
 
     fn take_operation(&mut self, operation: OperationId) -> Option<Operation> {

@@ -118,7 +118,7 @@ impl Node {
             Progress::Landing => return Poll::Ready(Conclusion::Landing),
             Progress::Approaching => {
                 if state.has_offer(operation) {
-                    state.sleepers.push(waker.clone());
+                    state.sleep(waker);
                     return Poll::Pending;
                 }
             }
@@ -153,7 +153,7 @@ impl Node {
             Progress::Away => {}
             Progress::Landing => return Heard::Landing,
             Progress::Approaching if state.has_offer(operation) => {
-                state.sleepers.push(waker.clone());
+                state.sleep(waker);
                 return Heard::Nothing;
             }
             Progress::Approaching => {}

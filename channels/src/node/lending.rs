@@ -342,6 +342,20 @@ mod tests {
         assert_eq!(said.last(), Some(&asks));
     }
 
+    /// A select may look very often while its channel is on the way.
+    #[test]
+    fn who_looks_often_is_kept_once() {
+        let (node, _flow) = open();
+        let receive = begin(&node);
+        offer(&node, receive, b'a');
+        let known = Arc::new(0);
+        asked(&known, &node);
+        for _ in 0..3 {
+            assert!(node.poll_on(CHANNEL, receive, Waker::noop()).is_pending());
+        }
+        assert_eq!(node.state.lock().sleepers.len(), 1);
+    }
+
     /// Its place in line would be lost.
     #[test]
     fn what_an_operation_has_in_hand_keeps_a_channel_away() {

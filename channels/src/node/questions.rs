@@ -74,7 +74,7 @@ impl Node {
                     Progress::Away => {}
                     Progress::Landing => return Poll::Ready(Err(Conclusion::Landing)),
                     Progress::Approaching => {
-                        state.sleepers.push(waker.clone());
+                        state.sleep(waker);
                         return Poll::Pending;
                     }
                 }
