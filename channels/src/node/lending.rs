@@ -350,8 +350,9 @@ mod tests {
         offer(&node, receive, b'a');
         let known = Arc::new(0);
         asked(&known, &node);
+        let waker = futures::task::noop_waker();
         for _ in 0..3 {
-            assert!(node.poll_on(CHANNEL, receive, Waker::noop()).is_pending());
+            assert!(node.poll_on(CHANNEL, receive, &waker).is_pending());
         }
         assert_eq!(node.state.lock().sleepers.len(), 1);
     }
