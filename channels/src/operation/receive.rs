@@ -247,9 +247,13 @@ impl ReceiveOperation {
         if let Self::Remote(remote) = self {
             let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
             let outcome = match conclusion {
-                // A value may have been on offer to it: then it has a place here.
-                Conclusion::Moved(place) => Err(place.map_or(Self::New, Self::Parked)),
-                Conclusion::Again => Err(Self::New),
+                // What was on offer to it came along, and is its own: given back, it would stand
+                // behind what others take meanwhile.
+                Conclusion::Moved(Some(place)) => match take(shared, place) {
+                    Some(value) => Ok(Ok(value)),
+                    None => Err(Self::Parked(place)),
+                },
+                Conclusion::Moved(None) | Conclusion::Again => Err(Self::New),
                 Conclusion::Empty => Ok(Err(TryRecvError::Empty)),
                 other => Ok(conclude(remote, other).map_err(Into::into)),
             };
@@ -373,6 +377,17 @@ fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
             Err(RecvError::Lost(reason))
         }
     }
+}
+
+/// Takes what a receive was handed, if its channel is here.
+fn take<T>(shared: &Shared<T>, place: Place) -> Option<T> {
+    let mut wakes = Wakes::default();
+    let mut core = shared.lock();
+    let Location::Local(chan) = &mut core.location else { return None };
+    let value = chan.accept(place, &mut wakes.note());
+    drop(core);
+    shared.wake(wakes);
+    value
 }
 
 fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {
