@@ -3,7 +3,7 @@
 //! The observer sees the frames that go in and out, nothing else: a value is sent when `Sent` or an
 //! `Offer` of it goes out, taken with the `Offer`, and back with a `Decline` or a fence. Under
 //! credits it is sent when it comes (`Prepaid`); ahead of receives it is taken when it goes
-//! (`Early`), and back if it is `Untaken`.
+//! (`Early`), and back if it is `Untaken`. A lease ends a send, and may bring the value back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -163,6 +163,16 @@ impl Home {
             Frame::Untaken { channel, first, count } => {
                 for number in *first..*first + u64::from(*count) {
                     self.untake_early((session, *channel, number));
+                }
+            }
+            // Its send ends with that, whoever is there to be told.
+            Frame::Lease { operation, .. } => {
+                self.told.extend(self.offers.get(&(session, *operation)));
+            }
+            Frame::LeaseEarly { channel, number, operation } => {
+                if let Some(value) = self.early.remove(&(session, *channel, *number)) {
+                    self.told.insert(value);
+                    self.offers.insert((session, *operation), value);
                 }
             }
             Frame::Accept { operation, .. } => drop(self.offers.remove(&(session, *operation))),
