@@ -132,6 +132,10 @@ fn an_end_that_comes_too_early() {
     is(&sent().take(2, (1, 1), [7, 8]).ended(3, [5, 6]), Rule::Close);
     is(&Script::new(2).ended(3, [0, 1]).close(1, [2, 3]), Rule::Close);
     is(&Script::new(2).other(3, Kind::Receive, Lost, [0, 1]), Rule::Close);
+    // Its close came home; of the answer it heard nothing before it was fenced.
+    let close = |script: Script| script.other(9, Kind::Close, AlreadyClosed, [0, 9]);
+    is_legal(&close(Script::new(2).fenced(9)).ended(3, [2, 3]));
+    is(&close(Script::new(2)).ended(3, [2, 3]), Rule::Close);
 }
 
 #[test]
