@@ -36,8 +36,9 @@ enum Subcommands {
     /// Schedules tasks, relays channels, and starts workers on this machine.
     ///
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
-    /// the key file's content; one client at a time.
-    Coordinator(Coordinate),
+    /// the key file's content; one client at a time. Built with the feature `service` it also serves
+    /// several applications and clients (--app), TLS, and HTTP.
+    Coordinator(Box<Coordinate>),
     /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
     /// it takes.
     ///
@@ -79,7 +80,7 @@ async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     match Arguments::parse().command {
-        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Coordinator(flags) => coordinate(*flags).await,
         Subcommands::Sim(flags) => {
             std::io::stdout().write_all(flags.run()?.as_bytes())?;
             Ok(())

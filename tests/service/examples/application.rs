@@ -55,7 +55,7 @@ fn crash() {
 /// Never ends by itself.
 #[task]
 async fn forever() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// A result that only a Rust program could use.
