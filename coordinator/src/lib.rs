@@ -28,6 +28,8 @@ use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Place, Role, Stats};
 
 mod deadlock;
+#[cfg(feature = "service")]
+pub mod doctor;
 mod event;
 mod limits;
 pub mod placement;

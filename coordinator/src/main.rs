@@ -36,14 +36,17 @@ enum Subcommands {
     /// Schedules tasks, relays channels, and starts workers on this machine.
     ///
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
-    /// the key file's content; one client at a time. Built with the feature `service` it also serves
-    /// several applications and clients (--app), TLS, and HTTP.
+    /// the key file's content; one client at a time. Built with the feature `service` it has
+    /// several applications and clients (--app), TLS, and HTTP as well.
     Coordinator(Box<Coordinate>),
     /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
     /// it takes.
     ///
     /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
     Sim(Box<Flags>),
+    /// Checks the way to a coordinator elsewhere, and says what is wrong and how to mend it.
+    #[cfg(feature = "service")]
+    Doctor(coordinator::doctor::Flags),
 }
 
 #[derive(Debug, Parser)]
@@ -84,6 +87,12 @@ async fn main() -> anyhow::Result<()> {
         Subcommands::Sim(flags) => {
             std::io::stdout().write_all(flags.run()?.as_bytes())?;
             Ok(())
+        }
+        #[cfg(feature = "service")]
+        Subcommands::Doctor(flags) => {
+            let is_well = flags.run(|finding| println!("{finding}")).await;
+            // What is wrong has been said.
+            std::process::exit(i32::from(!is_well))
         }
     }
 }

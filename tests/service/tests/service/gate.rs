@@ -193,3 +193,56 @@ fn the_description_is_of_this_server() {
         assert_eq!(is_served, paths.contains_key(&path), "{path}");
     }
 }
+
+/// What `farspawn doctor` finds; whether all is well.
+fn doctor(site: &Site, flags: &[&str]) -> (bool, String) {
+    let mut command = Command::new(program("farspawn"));
+    command.arg("doctor").args(flags).env_remove("FARSPAWN_KEY");
+    let key = site.folder.path().join("1.key").display().to_string();
+    if !flags.contains(&"--key-file") {
+        command.args(["--key-file", &key]);
+    }
+    if !flags.contains(&"--coordinator") {
+        command.args(["--coordinator", &site.relay]);
+    }
+    let output = command.output().expect("it is built");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
+    let site = Site::encrypted(&[]);
+    let file = |name: &str| site.folder.path().join(name).display().to_string();
+    let (ca, http) = (file("ca.pem"), format!("https://localhost:{}", site.http.port()));
+    let (is_well, told) = doctor(&site, &["--ca", &ca, "--http", &http]);
+    assert!(is_well, "{told}");
+    for step in ["key", "name", "connection", "encryption", "hello", "http", "clock"] {
+        assert!(told.contains(step), "{step}: {told}");
+    }
+    // It has left nothing behind.
+    let key = site.key(1);
+    while site.ask("GET /v1/stats", Some(&key), "").json["clients"] != json!(0) {
+        std::thread::yield_now();
+    }
+    let strange = "0".repeat(64);
+    std::fs::write(file("0.key"), &strange).expect("a folder");
+    let port = site.relay.rsplit(':').next().unwrap_or("");
+    let plain = format!("ws://localhost:{port}");
+    let other = format!("wss://localhost:{}", site.http.port());
+    for (flags, why) in [
+        (vec!["--ca", &ca, "--key-file", "/none"], "No such file"),
+        (vec!["--ca", &ca, "--key-file", &ca], "holds no key"),
+        (vec!["--ca", &ca, "--key-file", &file("0.key")], "is this key that of an --app"),
+        (vec!["--ca", &file("stranger.pem")], "name who signed it"),
+        (vec!["--ca", &file("1.key")], "a PEM file with certificates is expected"),
+        (vec!["--ca", &ca, "--coordinator", "http://a"], "wss://HOST[:PORT] or ws://"),
+        (vec!["--ca", &ca, "--coordinator", "ws://localhost:1"], "is the coordinator running"),
+        (vec!["--ca", &ca, "--coordinator", "wss://nobody.invalid"], "does DNS know it"),
+        (vec!["--ca", &ca, "--coordinator", &plain], "is it the relay's address"),
+        (vec!["--ca", &ca, "--coordinator", &other], "is it the relay's address"),
+        (vec!["--ca", &ca, "--http", "https://localhost:1"], "FAIL  connection"),
+    ] {
+        let (is_well, told) = doctor(&site, &flags);
+        assert!(!is_well && told.contains(why), "{flags:?}: {told}");
+    }
+}
