@@ -28,6 +28,7 @@ use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
 mod deadlock;
+mod departure;
 mod event;
 mod limits;
 pub mod placement;
@@ -87,6 +88,8 @@ struct Session {
     spoke: Duration,
     /// Large values that come in pieces.
     incoming: Inbox,
+    /// Why it will leave, if it said so.
+    leaving: Option<String>,
 }
 
 impl Coordinator {
@@ -158,8 +161,8 @@ impl Coordinator {
             commands.push(Command::Close { session, reason });
             return;
         }
-        let session_now =
-            Session { role, build, heard: now, spoke: now, incoming: Inbox::default() };
+        let (incoming, leaving) = (Inbox::default(), None);
+        let session_now = Session { role, build, heard: now, spoke: now, incoming, leaving };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
@@ -296,12 +299,6 @@ impl Coordinator {
             }
             other => self.on_question(now, session, other, commands),
         }
-    }
-
-    fn on_goodbye(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {
-        self.relay.leave(session, commands);
-        self.forget(now, session, "the worker left with tasks", commands);
-        commands.push(Command::Close { session, reason: "goodbye".to_owned() });
     }
 
     /// Whatever its links look like, a worker that is dead will not come back.

@@ -60,6 +60,8 @@ mod drive;
 mod entry;
 mod fence;
 mod group;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod lease;
 mod link;
 mod metrics;
@@ -68,6 +70,7 @@ mod spawn;
 mod task;
 mod timer;
 mod trial;
+mod unstarted;
 mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
@@ -79,7 +82,7 @@ pub use channels::{
 pub use client::{Builder, Runtime, StartError, current_worker, stats};
 pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
-pub use coordinator::platform::Program;
+pub use coordinator::platform::{self, Program};
 pub use entry::{EnvironmentError, serve_if_worker};
 pub use fence::{FenceToken, fence_token};
 pub use group::{GroupError, TaskGroup};
