@@ -13,7 +13,7 @@ use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
 use coordinator::placement::{self, Choice};
-use coordinator::platform::{Local, Program};
+use coordinator::platform::{Local, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use coordinator::sim::flags::Flags;
@@ -64,8 +64,12 @@ struct Coordinate {
     /// the paper's algorithm without its polls, with workers that wait for more tasks]
     #[arg(long, value_name = "NAME")]
     policy: Option<placement::choice::Policy>,
-    /// What a worker runs: the client's own program, and its arguments
-    #[arg(required = true, last = true, value_name = "PROGRAM")]
+    /// Workers are invocations of this AWS Lambda function (built with the feature `aws`); how many
+    /// threads each has follows from its memory
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["program", "threads"])]
+    function: Option<String>,
+    /// What a worker on this machine runs: the client's own program, and its arguments
+    #[arg(required_unless_present = "function", last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
@@ -87,16 +91,15 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
     let key = read_or_make_key(&flags.key_file)?;
-    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
-    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
-    let platform = Local::new(Program {
-        path: path.into(),
-        arguments: arguments.to_vec(),
-        environment: vec![threads],
-    });
+    let platform = match &flags.function {
+        Some(function) => lambda(function)?,
+        None => local(&flags)?,
+    };
     let mut policy =
         Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
-    policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
+    platform.prepare(&mut policy);
+    let is_billed = flags.function.is_some();
+    policy.placement = flags.policy.map(|name| choice(name, &policy, is_billed)).transpose()?;
     let settings =
         Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
@@ -110,17 +113,50 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         stop.send(()).ok();
     });
     let config = Config { settings, client_secret: key };
-    let totals = serve(listener, config, Box::new(platform), stopped).await?;
+    let totals = serve(listener, config, platform, stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
 }
 
-/// A policy for workers on this machine.
-fn choice(name: placement::choice::Policy, policy: &Policy) -> anyhow::Result<Choice> {
+/// Workers as processes of this machine.
+fn local(flags: &Coordinate) -> anyhow::Result<Box<dyn Platform>> {
+    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
+    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
+    Ok(Box::new(Local::new(Program {
+        path: path.into(),
+        arguments: arguments.to_vec(),
+        environment: vec![threads],
+    })))
+}
+
+/// Workers as invocations of a function.
+#[cfg(feature = "aws")]
+fn lambda(function: &str) -> anyhow::Result<Box<dyn Platform>> {
+    use coordinator::platform::aws::{Aws, Options};
+    let aws = Aws::connect(Options::new(function)).context("--function")?;
+    tracing::info!("workers are invocations of {}", aws.function());
+    Ok(Box::new(aws))
+}
+
+#[cfg(not(feature = "aws"))]
+fn lambda(function: &str) -> anyhow::Result<Box<dyn Platform>> {
+    bail!(
+        "--function {function}: this program was built without AWS; build it with \
+         `cargo build --release -p farspawn-coordinator --features aws`"
+    )
+}
+
+/// A policy, for workers that cost something while they wait, or nothing.
+fn choice(
+    name: placement::choice::Policy,
+    policy: &Policy,
+    is_billed: bool,
+) -> anyhow::Result<Choice> {
     let mut choice = Choice::new(name, policy.local_shape(), policy.workers_max);
-    // A worker costs nothing here while it waits.
-    choice.tuning.linger = policy.idle_timeout;
-    choice.tuning.idle_max = policy.idle_timeout;
+    if !is_billed {
+        choice.tuning.linger = policy.idle_timeout;
+        choice.tuning.idle_max = policy.idle_timeout;
+    }
     choice.build(0)?;
     Ok(choice)
 }

@@ -1,7 +1,7 @@
 //! A worker that leaves before it is told to: its platform is about to end it.
 //!
-//! *Working* -> *leaving* (what it has not begun goes back, what it has goes on) -> *over*: with the
-//! last task, or when [`Control::leave`] or [`Control::cut`] puts an end to it.
+//! *Working* -> *leaving* (what it has not begun goes back; what it has goes on) -> *over*: with
+//! its last task, or when [`Control::leave`] or [`Control::cut`] puts an end to it.
 
 use std::fmt;
 use std::io;

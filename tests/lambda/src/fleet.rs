@@ -4,7 +4,7 @@
 //! *run* -> ended, or, if it failed, queued again as often as the function allows.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -75,6 +75,8 @@ pub(crate) struct Fleet {
     function: Function,
     room: Semaphore,
     state: Mutex<State>,
+    /// Something has ended.
+    ended: Condvar,
     requests: AtomicU64,
     /// On managed instances one is started after the other.
     starting: tokio::sync::Mutex<()>,
@@ -85,14 +87,22 @@ struct State {
     environments: Vec<Arc<Environment>>,
     invocations: Vec<Invocation>,
     faults: Faults,
+    /// Events that have not come to their end.
+    under_way: usize,
 }
 
 impl Fleet {
     pub(crate) fn new(function: Function) -> Self {
         let environments = function.reserved.unwrap_or(CONCURRENCY);
         let room = Semaphore::new(environments * function.concurrency);
-        let (state, requests) = (Mutex::default(), AtomicU64::new(0));
-        Self { function, room, state, requests, starting: tokio::sync::Mutex::default() }
+        Self {
+            function,
+            room,
+            state: Mutex::default(),
+            ended: Condvar::new(),
+            requests: AtomicU64::new(0),
+            starting: tokio::sync::Mutex::default(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,6 +115,13 @@ impl Fleet {
 
     pub(crate) fn invocations(&self) -> Vec<Invocation> {
         self.state().invocations.clone()
+    }
+
+    /// Blocks until no event is under way; false if that takes longer.
+    pub(crate) fn settle(&self, patience: Duration) -> bool {
+        let is_busy = |state: &mut State| state.under_way > 0;
+        let waited = self.ended.wait_timeout_while(self.state(), patience, is_busy);
+        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
     }
 
     pub(crate) fn sandboxes(&self) -> Vec<Sandbox> {
@@ -131,7 +148,12 @@ impl Fleet {
         });
         for _ in 0..1 + u32::from(twice) {
             let (fleet, request, payload) = (self.clone(), request.to_owned(), payload.clone());
-            tokio::spawn(async move { fleet.run_event(&request, payload).await });
+            self.state().under_way += 1;
+            tokio::spawn(async move {
+                fleet.run_event(&request, payload).await;
+                fleet.state().under_way -= 1;
+                fleet.ended.notify_all();
+            });
         }
     }
 

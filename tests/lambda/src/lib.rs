@@ -28,6 +28,7 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -87,6 +88,11 @@ impl LocalLambda {
     /// The invocations that have ended, in the order in which they did.
     pub fn invocations(&self) -> Vec<Invocation> {
         self.fleet.invocations()
+    }
+
+    /// Blocks until no event is under way; false if that takes longer than `patience`.
+    pub fn settle(&self, patience: Duration) -> bool {
+        self.fleet.settle(patience)
     }
 
     /// The environments that are there.

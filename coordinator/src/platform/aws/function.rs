@@ -14,6 +14,9 @@ const NETWORK: f64 = 75e6;
 /// Memory that a worker takes before it has tasks, in bytes.
 const MEMORY_BASE: u64 = 24 << 20;
 
+/// How long a worker without tasks is kept: about what a start takes.
+const IDLE_MAX: Duration = Duration::from_millis(500);
+
 /// A function, as it is configured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
@@ -49,10 +52,12 @@ impl Function {
         }
     }
 
-    /// Tells the scheduler: how long workers live, what they have, how many there may be.
+    /// Tells the scheduler: how long workers live, what they have, how many there may be, and that
+    /// one that waits is billed.
     pub fn apply(&self, policy: &mut Policy) {
         policy.threads = self.shape().threads;
         policy.thresholds.exec_timeout = self.timeout;
+        policy.idle_timeout = policy.idle_timeout.min(IDLE_MAX);
         policy.workers_max = policy.workers_max.min(self.reserved.unwrap_or(usize::MAX));
     }
 
@@ -95,6 +100,7 @@ mod tests {
         function(2048, Some(10)).apply(&mut policy);
         assert_eq!((policy.workers_max, policy.threads), (10, 2));
         assert_eq!(policy.thresholds.exec_timeout, Duration::from_secs(300));
+        assert_eq!(policy.idle_timeout, IDLE_MAX);
         function(10_240, None).apply(&mut policy);
         assert_eq!((policy.workers_max, policy.threads), (10, 6));
         let text = function(2048, Some(10)).to_string();

@@ -74,12 +74,12 @@ fn a_task_that_cannot_be_stopped_takes_its_process_along() {
         let error = spawn(block(60_000)).await.unwrap_err();
         assert!(matches!(error, JoinError::WorkerLost(_)), "{error}");
         spawn(block(1)).await.unwrap();
-        eventually("both have ended", || lambda.invocations().len() >= 2).await;
+        // Besides there is the retry of the first, which is turned away.
+        let served = || lambda.invocations().iter().skip(1).any(|one| answer(one)["tasks"] == 1);
+        eventually("the second has answered", served).await;
         let invocations = lambda.invocations();
         let Outcome::Crashed(how) = &invocations[0].outcome else { panic!("{invocations:?}") };
         assert!(how.contains("72"), "{how}");
-        let served: Vec<_> = invocations[1..].iter().map(answer).collect();
-        assert!(served.iter().any(|account| account["tasks"] == 1), "{served:?}");
         assert!(invocations[1..].iter().all(|one| one.process != invocations[0].process));
     });
 }

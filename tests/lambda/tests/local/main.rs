@@ -1,6 +1,7 @@
 //! Workers on a local Lambda: the real worker, the real SDK, and the faults of both.
 
 mod faults;
+mod job;
 mod leaving;
 mod platform;
 mod site;
