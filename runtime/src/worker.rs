@@ -85,21 +85,7 @@ impl Serving {
             cause: error.to_string(),
         })?;
         let lease = Lease::of_worker();
-        let worker = Arc::new_cyclic(|this| Worker {
-            this: this.clone(),
-            node: node.clone(),
-            lease: lease.clone(),
-            at_end: settings.at_end,
-            executor: executor.handle().clone(),
-            held: Mutex::default(),
-            gauge: Arc::new(Gauge::new(settings.threads)),
-            watch: Watch::new(
-                node.clone(),
-                executor.handle().clone(),
-                format!("worker {}, ", settings.launch),
-            ),
-            meter: Meter::new(settings.cpus, settings.memory_bytes),
-        });
+        let worker = Worker::new(settings, &node, &lease, executor.handle());
         let hello = Frame::Hello {
             version: PROTOCOL_VERSION,
             build: task::build(),
@@ -226,6 +212,26 @@ impl Owner for Worker {
 }
 
 impl Worker {
+    fn new(
+        settings: &Settings,
+        node: &Arc<Node>,
+        lease: &Arc<Lease>,
+        executor: &Handle,
+    ) -> Arc<Self> {
+        let place = format!("worker {}, ", settings.launch);
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            node: node.clone(),
+            lease: lease.clone(),
+            at_end: settings.at_end,
+            executor: executor.clone(),
+            held: Mutex::default(),
+            gauge: Arc::new(Gauge::new(settings.threads)),
+            watch: Watch::new(node.clone(), executor.clone(), place),
+            meter: Meter::new(settings.cpus, settings.memory_bytes),
+        })
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }

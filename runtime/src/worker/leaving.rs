@@ -121,3 +121,120 @@ impl Serving {
         Served { cause, ended, given_back, cut_off, is_still }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use channels::id::{ChannelId, TaskId};
+    use channels::node::Node;
+    use channels::outcome::Outcome;
+    use channels::wire::{BatchWriter, Parcel, Passage, Secret, Side, read_batch};
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::super::Settings;
+    use super::*;
+    use crate::connection::Owner;
+    use crate::lease::Lease;
+    use crate::task::{self, Kind, Task};
+
+    static TASK: Task = Task {
+        name: "task",
+        signature: 1,
+        kind: Kind::Async,
+        retries: 0,
+        timeout_ms: 0,
+        start: |node, arguments| task::start::<(), ()>(node, arguments, |()| Box::pin(async {})),
+    };
+
+    /// A worker without a link. Its tasks are polled when `runtime` is run.
+    struct Bench {
+        runtime: Runtime,
+        worker: Arc<Worker>,
+        control: Control,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let settings = Settings {
+                coordinator: String::new(),
+                launch: 1,
+                secret: Secret([0; 32]),
+                threads: 1,
+                cpus: 1.0,
+                memory_bytes: 1 << 30,
+                trial: None,
+                at_end: |_| {},
+            };
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            let node = Node::new(|| {});
+            let worker = Worker::new(&settings, &node, &Lease::of_worker(), runtime.handle());
+            let control = Control { worker: worker.clone(), stop: Arc::default() };
+            Self { runtime, worker, control }
+        }
+
+        fn run(&self, number: u128) -> Frame {
+            let (channel, side) = (ChannelId(number), Side::Send);
+            let passages = vec![Passage { channel, side, capacity: 1 }];
+            let arguments = Parcel { passages, ..Parcel::default() };
+            let (task, attempt) = (TaskId(number), 1);
+            self.worker.run((task, attempt), &TASK, 60_000, arguments.clone());
+            Frame::Unstarted { task, attempt, arguments }
+        }
+
+        /// What it has to say, but for reports.
+        fn said(&self) -> Vec<Frame> {
+            let mut batch = BatchWriter::default();
+            self.worker.node.take_outgoing(&mut batch);
+            let mut session = channels::session::Session::new(1);
+            session.seal(batch);
+            let frames = session.next_batch().map(|bytes| read_batch(bytes).unwrap().1);
+            let frames = frames.into_iter().flatten();
+            frames.filter(|frame| !matches!(frame, Frame::Report { .. })).collect()
+        }
+
+        fn poll_all(&self) {
+            self.runtime.block_on(async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+    }
+
+    fn detach(number: u128) -> Frame {
+        Frame::Detach { channel: ChannelId(number), side: Side::Send, arrivals: 1 }
+    }
+
+    #[test]
+    fn what_has_not_begun_goes_back_with_its_handles_and_once() {
+        let bench = Bench::new();
+        let first = bench.run(1);
+        bench.control.drain("why");
+        let draining = Frame::Draining { reason: "why".to_owned() };
+        assert_eq!(bench.said(), [first, detach(1), draining]);
+        bench.control.drain("again");
+        let second = bench.run(2);
+        assert_eq!(bench.said(), [second, detach(2)], "it was on its way");
+        bench.poll_all();
+        assert_eq!(bench.said(), [], "nothing of it runs");
+        bench.worker.on_frame(Frame::Shutdown {});
+        assert_eq!(bench.said(), [Frame::Goodbye {}]);
+        let held = bench.worker.held();
+        assert_eq!((held.given_back, held.ended, held.attempts.len()), (2, 0, 0));
+    }
+
+    #[test]
+    fn what_has_begun_comes_to_its_end() {
+        let bench = Bench::new();
+        bench.run(1);
+        let begun = bench.worker.held().attempts.values().next().unwrap().letter.take();
+        bench.control.drain("why");
+        assert!(matches!(bench.said()[..], [Frame::Draining { .. }]));
+        bench.worker.on_frame(Frame::Shutdown {});
+        assert_eq!(bench.said(), [], "not before the task has ended");
+        let attempt = (TaskId(1), 1);
+        let ended = task::Ended::new(&bench.worker.node, Outcome::Returned(()));
+        bench.worker.finish(attempt, ended, Duration::ZERO);
+        assert!(matches!(bench.said()[..], [Frame::Finished { .. }, Frame::Goodbye {}]));
+        drop(begun);
+    }
+}

@@ -3,6 +3,7 @@
 //! An event is *queued* (accepted; it waits for its turn, within the function's concurrency) ->
 //! *run* -> ended, or, if it failed, queued again as often as the function allows.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,6 +52,18 @@ pub struct Invocation {
     pub memory_mb: u64,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+/// One line, as Lambda's own report of an invocation.
+impl fmt::Display for Invocation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { request, process, took, memory_mb, outcome, .. } = self;
+        write!(out, "{request} in process {process}: {took:.1?}, {memory_mb} MB")?;
+        if let Some(init) = self.init {
+            write!(out, ", after a cold start of {init:.1?}")?;
+        }
+        write!(out, ": {outcome:?}")
+    }
 }
 
 /// An environment that is there.
@@ -263,8 +276,8 @@ impl Fleet {
     }
 }
 
-impl std::fmt::Debug for Fleet {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Fleet {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Fleet({})", self.function.name)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `farspawn-lambda-local [--name NAME] [--memory MB] [--timeout SECONDS] [--reserved N]
 //! [--env NAME=VALUE]… -- PROGRAM [ARGUMENT…]` prints the environment of a client as `NAME=VALUE`
-//! lines, then an empty line, and serves until its standard input ends. Then it prints the bill.
+//! lines, then an empty line, and serves until its standard input ends. Then it prints what ran, and the bill.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -37,6 +37,9 @@ fn main() -> io::Result<()> {
     println!("AWS_ACCESS_KEY_ID={ACCESS_KEY}");
     println!("AWS_SECRET_ACCESS_KEY={SECRET_KEY}\n");
     io::stdin().read_to_end(&mut Vec::new())?;
+    for invocation in lambda.invocations() {
+        println!("{invocation}");
+    }
     println!("{}", lambda.bill());
     Ok(())
 }

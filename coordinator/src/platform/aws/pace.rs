@@ -152,13 +152,13 @@ mod tests {
         assert_eq!(drawn(&mut pace, seconds(0)), [1, 2, 3]);
         pace.on_accepted(seconds(0), 1);
         pace.on_hello(1);
-        assert_eq!(drawn(&mut pace, seconds(1)), [], "it is there still");
+        assert!(drawn(&mut pace, seconds(1)).is_empty(), "it is there still");
         pace.remove(1);
         assert_eq!(drawn(&mut pace, seconds(1)), [4]);
         pace.remove(2);
         pace.remove(5);
-        assert_eq!(drawn(&mut pace, seconds(1)), [], "nobody wants the last");
-        assert_eq!(pace.late(seconds(100), PATIENCE), [], "who waits for room is not late");
+        assert!(drawn(&mut pace, seconds(1)).is_empty(), "nobody wants the last");
+        assert!(pace.late(seconds(100), PATIENCE).is_empty(), "who waits for room is not late");
     }
 
     #[test]
@@ -169,7 +169,7 @@ mod tests {
         (1..=16).for_each(|launch| pace.on_refused(seconds(0), launch, Duration::ZERO, 1.0));
         let wake = pace.wake_at(seconds(0), PATIENCE).unwrap();
         assert_eq!(wake, PAUSE_MAX, "after so many in a row");
-        assert_eq!(drawn(&mut pace, wake - Duration::from_millis(1)), []);
+        assert!(drawn(&mut pace, wake - Duration::from_millis(1)).is_empty());
         assert_eq!(drawn(&mut pace, wake), [1], "the oldest, alone");
         pace.on_refused(wake, 1, seconds(3), 0.0);
         assert_eq!(pace.wake_at(wake, PATIENCE), Some(wake + seconds(3)), "as Lambda said");
@@ -198,12 +198,12 @@ mod tests {
         pace.on_accepted(seconds(1), 1);
         pace.on_accepted(seconds(1), 2);
         pace.on_refused(seconds(1), 3, Duration::ZERO, 0.0);
-        assert_eq!(pace.late(seconds(24), PATIENCE), []);
+        assert!(pace.late(seconds(24), PATIENCE).is_empty());
         assert_eq!(pace.late(seconds(26), PATIENCE), [(2, true), (3, false)]);
         pace.on_hello(2);
         pace.on_hello(7);
         pace.remove(3);
-        assert_eq!(pace.late(seconds(99), PATIENCE), []);
+        assert!(pace.late(seconds(99), PATIENCE).is_empty());
         assert_eq!(pace.wake_at(seconds(99), PATIENCE), None);
         assert_eq!(pace.there, BTreeSet::from([1, 2]), "nobody asked for 7");
     }
