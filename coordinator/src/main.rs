@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -34,13 +35,17 @@ enum Subcommands {
     /// Schedules tasks, relays channels, and starts workers on this machine.
     ///
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
-    /// the key file's content; one client at a time.
-    Coordinator(Coordinate),
+    /// the key file's content; one client at a time. Built with the feature `service` it has
+    /// several applications and clients (--app), TLS, and HTTP as well.
+    Coordinator(Box<Coordinate>),
     /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
     /// it takes.
     ///
     /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
     Sim(Box<Flags>),
+    /// Checks the way to a coordinator elsewhere, and says what is wrong and how to mend it.
+    #[cfg(feature = "service")]
+    Doctor(coordinator::doctor::Flags),
 }
 
 #[derive(Debug, Parser)]
@@ -49,8 +54,8 @@ struct Coordinate {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
     /// 64 hexadecimal digits that every client must know; made if the file is not there
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
+    #[arg(long, value_name = "FILE", required = cfg!(not(feature = "service")))]
+    key_file: Option<PathBuf>,
     /// At most so many workers, unless the client asks for another number
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     workers: u32,
@@ -68,8 +73,11 @@ struct Coordinate {
     /// threads each has follows from its memory
     #[arg(long, value_name = "NAME", conflicts_with_all = ["program", "threads"])]
     function: Option<String>,
+    #[cfg(feature = "service")]
+    #[command(flatten)]
+    service: coordinator::service::flags::Flags,
     /// What a worker on this machine runs: the client's own program, and its arguments
-    #[arg(required_unless_present = "function", last = true, value_name = "PROGRAM")]
+    #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
@@ -78,30 +86,38 @@ async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     match Arguments::parse().command {
-        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Coordinator(flags) => coordinate(*flags).await,
         Subcommands::Sim(flags) => {
             std::io::stdout().write_all(flags.run()?.as_bytes())?;
             Ok(())
+        }
+        #[cfg(feature = "service")]
+        Subcommands::Doctor(flags) => {
+            let is_well = flags.run(|finding| println!("{finding}")).await;
+            // What is wrong has been said.
+            std::process::exit(i32::from(!is_well))
         }
     }
 }
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
+    let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
+    let on_lambda = flags.function.as_deref().map(lambda).transpose()?;
+    let settings = flags.settings(on_lambda.as_ref())?;
+    #[cfg(feature = "service")]
+    if flags.service.is_wanted() || key.is_none() {
+        ensure_some_key(&flags)?;
+        let service = flags.service.clone();
+        let platform = |own: Option<&Path>| {
+            let make = flags.make(on_lambda.as_ref(), own)?;
+            Ok(Box::new(move || make()) as coordinator::service::MakePlatform)
+        };
+        return service.run(flags.listen, key, &settings, read_or_make_key, platform).await;
+    }
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
-    let key = read_or_make_key(&flags.key_file)?;
-    let platform = match &flags.function {
-        Some(function) => lambda(function)?,
-        None => local(&flags)?,
-    };
-    let mut policy =
-        Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
-    platform.prepare(&mut policy);
-    let is_billed = flags.function.is_some();
-    policy.placement = flags.policy.map(|name| choice(name, &policy, is_billed)).transpose()?;
-    let settings =
-        Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
+    let platform = flags.make(on_lambda.as_ref(), None)?();
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -112,34 +128,79 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         tokio::signal::ctrl_c().await.ok();
         stop.send(()).ok();
     });
-    let config = Config { settings, client_secret: key };
+    let config = Config { settings, client_secrets: key.into_iter().collect() };
     let totals = serve(listener, config, platform, stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
 }
 
-/// Workers as processes of this machine.
-fn local(flags: &Coordinate) -> anyhow::Result<Box<dyn Platform>> {
-    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
-    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
-    Ok(Box::new(Local::new(Program {
-        path: path.into(),
-        arguments: arguments.to_vec(),
-        environment: vec![threads],
-    })))
+#[cfg(feature = "service")]
+fn ensure_some_key(flags: &Coordinate) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        flags.key_file.is_some() || flags.service.has_applications(),
+        "--app NAME=KEY_FILE or --key-file FILE is needed: nobody gets in without a key"
+    );
+    Ok(())
 }
+
+impl Coordinate {
+    fn settings(&self, on_lambda: Option<&Make>) -> anyhow::Result<Settings> {
+        let mut policy = Policy {
+            workers_max: self.workers as usize,
+            threads: self.threads,
+            ..Policy::default()
+        };
+        if let Some(make) = on_lambda {
+            make().prepare(&mut policy);
+        }
+        let is_billed = on_lambda.is_some();
+        let choice = self.policy.map(|name| choice(name, &policy, is_billed));
+        policy.placement = choice.transpose()?;
+        let lease = Duration::from_millis(self.lease_ms);
+        Ok(Settings { policy, lease, ..Settings::default() })
+    }
+
+    /// Where workers run.
+    fn make(&self, on_lambda: Option<&Make>, own: Option<&Path>) -> anyhow::Result<Make> {
+        match on_lambda {
+            Some(_) if own.is_some() => {
+                bail!("workers are invocations of --function: an application has no program here")
+            }
+            Some(make) => Ok(make.clone()),
+            None => {
+                let program = self.program(own)?;
+                Ok(Arc::new(move || Box::new(Local::new(program.clone()))))
+            }
+        }
+    }
+
+    /// What workers run; an application may have a program of its own.
+    fn program(&self, own: Option<&Path>) -> anyhow::Result<Program> {
+        let given = self.program.split_first();
+        let (path, arguments) = match (own, given) {
+            (Some(own), _) => (own.to_owned(), Vec::new()),
+            (None, Some((path, arguments))) => (path.into(), arguments.to_vec()),
+            (None, None) => bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`"),
+        };
+        let threads = ("FARSPAWN_WORKER_THREADS".into(), self.threads.to_string().into());
+        Ok(Program { path, arguments, environment: vec![threads] })
+    }
+}
+
+/// Makes the platform of one client after the other.
+type Make = Arc<dyn Fn() -> Box<dyn Platform> + Send + Sync>;
 
 /// Workers as invocations of a function.
 #[cfg(feature = "aws")]
-fn lambda(function: &str) -> anyhow::Result<Box<dyn Platform>> {
+fn lambda(function: &str) -> anyhow::Result<Make> {
     use coordinator::platform::aws::{Aws, Options};
     let aws = Aws::connect(Options::new(function)).context("--function")?;
     tracing::info!("workers are invocations of {}", aws.function());
-    Ok(Box::new(aws))
+    Ok(Arc::new(move || Box::new(aws.another())))
 }
 
 #[cfg(not(feature = "aws"))]
-fn lambda(function: &str) -> anyhow::Result<Box<dyn Platform>> {
+fn lambda(function: &str) -> anyhow::Result<Make> {
     bail!(
         "--function {function}: this program was built without AWS; build it with \
          `cargo build --release -p farspawn-coordinator --features aws`"

@@ -26,7 +26,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::time::{sleep, timeout};
 
-use crate::connection::ConnectError;
+use crate::connection::{At, ConnectError};
 use crate::deadlock::OwnThread;
 use crate::entry::{EXIT_UNAVAILABLE, EnvironmentError};
 use crate::worker::{Control, Serving, Settings};
@@ -204,8 +204,9 @@ fn settings(offer: &Offer, size: &Size) -> Result<Settings, EnvironmentError> {
     let expected = "the coordinator's address, in the function's configuration";
     let coordinator = env::var("FARSPAWN_COORDINATOR")
         .map_err(|_| EnvironmentError::new("FARSPAWN_COORDINATOR", String::new(), expected))?;
+    let authorities = env::var_os("FARSPAWN_CA").map(Into::into);
     Ok(Settings {
-        coordinator,
+        coordinator: At { address: coordinator, authorities },
         launch: offer.launch,
         secret: offer.token.clone(),
         threads: size.threads,

@@ -53,6 +53,7 @@
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
+mod address;
 mod carrier;
 mod client;
 mod connection;

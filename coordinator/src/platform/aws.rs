@@ -80,6 +80,7 @@ pub enum AwsError {
 /// Launches workers as invocations of one function.
 pub struct Aws {
     function: Function,
+    options: Options,
     asks: mpsc::UnboundedSender<Ask>,
 }
 
@@ -92,27 +93,32 @@ enum Ask {
 impl Aws {
     /// Looks at the function. Blocks until AWS has answered, some seconds at most.
     pub fn connect(options: Options) -> Result<Self, AwsError> {
-        let (asks, asked) = mpsc::unbounded_channel();
         let (tell, told) = std::sync::mpsc::channel();
-        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let run = move || {
-            executor.block_on(async {
-                let config = configuration(&options).await;
-                let described = match check(&config, &options) {
-                    Ok(()) => describe(&client(&config, true), &options.function).await,
-                    Err(reason) => Err(reason),
-                };
-                let limit = described.as_ref().ok().and_then(|function| function.reserved);
-                let is_there = described.is_ok();
-                tell.send(described).ok();
-                if is_there {
-                    Dispatcher::new(client(&config, false), options, limit).run(asked).await;
-                }
-            });
-        };
-        thread::Builder::new().name("farspawn-aws".to_owned()).spawn(run)?;
+        let asks = start(options.clone(), async move |config, options| {
+            let described = match check(config, options) {
+                Ok(()) => describe(&client(config, true), &options.function).await,
+                Err(reason) => Err(reason),
+            };
+            let function = described.as_ref().ok().cloned();
+            tell.send(described).ok();
+            function
+        })?;
         let described = told.recv().unwrap_or_else(|_| Err("its thread ended".to_owned()));
-        Ok(Self { function: described.map_err(AwsError::Refused)?, asks })
+        Ok(Self { function: described.map_err(AwsError::Refused)?, options, asks })
+    }
+
+    /// The same function for another coordinator, whose launches have numbers of their own. It is
+    /// not looked at again. What is reserved is counted for each alone.
+    pub fn another(&self) -> Self {
+        let (function, options) = (self.function.clone(), self.options.clone());
+        let known = function.clone();
+        let asks = start(options.clone(), async move |_, _| Some(known));
+        let asks = asks.unwrap_or_else(|error| {
+            // Its launches fail, each with a word of its own.
+            tracing::error!("the thread for AWS cannot be started: {error}");
+            mpsc::unbounded_channel().0
+        });
+        Self { function, options, asks }
     }
 
     /// What its workers are.
@@ -124,6 +130,26 @@ impl Aws {
         // If the thread is gone, so is `Ended`, which tells so.
         self.asks.send(ask).ok();
     }
+}
+
+/// Starts the thread that launches, once `look` has found that there is a function.
+fn start<L>(options: Options, look: L) -> io::Result<mpsc::UnboundedSender<Ask>>
+where
+    L: AsyncFnOnce(&SdkConfig, &Options) -> Option<Function> + Send + 'static,
+{
+    let (asks, asked) = mpsc::unbounded_channel();
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let run = move || {
+        executor.block_on(async {
+            let config = configuration(&options).await;
+            if let Some(function) = look(&config, &options).await {
+                let client = client(&config, false);
+                Dispatcher::new(client, options, function.reserved).run(asked).await;
+            }
+        });
+    };
+    thread::Builder::new().name("farspawn-aws".to_owned()).spawn(run)?;
+    Ok(asks)
 }
 
 impl Platform for Aws {

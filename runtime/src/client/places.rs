@@ -6,6 +6,7 @@ use std::{env, fmt, io};
 use coordinator::platform::{Launch, Local, Memory, Platform, Program};
 
 use super::Builder;
+use crate::connection::At;
 use crate::metrics::machine_memory;
 use crate::worker;
 
@@ -85,7 +86,7 @@ impl Builder {
             Workers::Elsewhere(Maker(make)) => make(address)?,
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
                 let settings = worker::Settings {
-                    coordinator: launch.coordinator,
+                    coordinator: At { address: launch.coordinator, authorities: None },
                     launch: launch.number,
                     secret: launch.secret,
                     threads,

@@ -146,7 +146,7 @@ mod tests {
 
     use super::super::Settings;
     use super::*;
-    use crate::connection::Owner;
+    use crate::connection::{At, Owner};
     use crate::lease::Lease;
     use crate::task::{self, Kind, Task};
 
@@ -169,7 +169,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let settings = Settings {
-                coordinator: String::new(),
+                coordinator: At { address: String::new(), authorities: None },
                 launch: 1,
                 secret: Secret([0; 32]),
                 threads: 1,
