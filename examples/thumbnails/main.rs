@@ -6,7 +6,8 @@
 //! ```
 //!
 //! - `pipeline`: the three kinds of task, and the client's part. Start here.
-//! - `platform`: where the workers run. `flags`: the rest of the command line. `report`: the table at the end. `progress`: the bar meanwhile.
+//! - `platform`: where the workers run. `flags`: the rest of the command line. `report`: the table
+//!   at the end. `progress`: the bar meanwhile.
 //!   `failures`: by their reasons. `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
 //!   sheet. `store`: a folder, or S3. `scratch`: a folder for the output, if none is named.

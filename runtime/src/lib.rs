@@ -43,6 +43,8 @@
 //! - `task`: the table of tasks, and [`Call`]. `spawn`: [`spawn`](spawn()) and [`JoinHandle`].
 //! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `metrics`: how busy
 //!   the process is.
+//! - `unstarted`: tasks that can still be given back. `lambda`: a worker on AWS Lambda, built with
+//!   the feature of that name.
 //! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
 //!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
 //!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node

@@ -37,8 +37,8 @@ impl Meter {
         Self { cpus, memory_bytes, last }
     }
 
-    /// CPU, 1.0 being all that is granted, and resident memory, 1.0 being its limit. Where the kernel does
-    /// not tell, zeros: no limit then bars the worker from tasks.
+    /// CPU, 1.0 being all that is granted, and resident memory, 1.0 being its limit. Where the
+    /// kernel does not tell, zeros: no limit then bars the worker from tasks.
     pub(crate) fn read(&self) -> (f32, f32) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = last.at.elapsed();

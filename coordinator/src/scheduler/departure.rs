@@ -22,7 +22,7 @@ impl Scheduler {
         let Some(worker) = self.workers.get_mut(&session) else { return };
         worker.draining = true;
         if let Some(steer) = &mut self.steer {
-            steer.on_lost(now, session);
+            steer.on_departing(now, session);
         }
     }
 

@@ -4,7 +4,7 @@
 //! What a task took is known only roughly here: how long it ran, and its share of what its worker
 //! reported last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use channels::id::{SessionId, TaskId};
@@ -27,6 +27,8 @@ pub(super) struct Steer {
     kinds: BTreeMap<String, KindNo>,
     tasks: Numbers<TaskId>,
     workers: Numbers<SessionId>,
+    /// Workers that are gone for the policy and still here, by number.
+    departing: BTreeSet<u32>,
     decided: Vec<placement::Command>,
     /// The time of the last event.
     now: Duration,
@@ -84,6 +86,7 @@ impl Steer {
             kinds: BTreeMap::new(),
             tasks,
             workers,
+            departing: BTreeSet::new(),
             decided: Vec::new(),
             now: Duration::ZERO,
         })
@@ -153,8 +156,20 @@ impl Steer {
         }
     }
 
+    /// A worker gets no more tasks, and may end those that it has. Its number is not given out
+    /// again before it is gone: they go by it.
+    pub(super) fn on_departing(&mut self, now: Duration, session: SessionId) {
+        if let Some(number) = self.workers.number(session)
+            && self.departing.insert(number)
+        {
+            self.tell(now, Event::Lost(WorkerNo(number)));
+        }
+    }
+
     pub(super) fn on_lost(&mut self, now: Duration, session: SessionId) {
-        if let Some(number) = self.workers.remove(session) {
+        if let Some(number) = self.workers.remove(session)
+            && !self.departing.remove(&number)
+        {
             self.tell(now, Event::Lost(WorkerNo(number)));
         }
     }
@@ -170,7 +185,8 @@ impl Steer {
     }
 
     fn on_report(&mut self, now: Duration, session: SessionId, report: Report) {
-        if let Some(number) = self.workers.number(session) {
+        let number = self.workers.number(session);
+        if let Some(number) = number.filter(|number| !self.departing.contains(number)) {
             self.tell(now, Event::Polled(WorkerNo(number), report));
         }
     }

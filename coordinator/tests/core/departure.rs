@@ -135,6 +135,32 @@ fn a_policy_takes_a_worker_that_drains_for_gone() {
     }
 }
 
+/// What a worker that drains still does goes by its old name, and is not the next one's.
+#[test]
+fn a_worker_in_its_place_does_not_inherit_its_tasks() {
+    for name in coordinator::placement::choice::Policy::ALL {
+        let mut bench = policies::bench(name, 2);
+        let (first, _) = bench.spawn(0, Vec::new());
+        let worker = bench.worker(1);
+        bench.take();
+        bench.frame(worker, draining());
+        bench.spawn(0, Vec::new());
+        bench.now += Duration::from_secs(6);
+        for session in [CLIENT, worker] {
+            bench.frame(session, Frame::Heartbeat {});
+        }
+        bench.event(Event::Tick);
+        let second = bench.worker(2);
+        assert_eq!(run(&bench.sent(second)).0, 1, "{name}");
+        let finish = |task, outcome| Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 };
+        bench.frame(worker, finish(first, value(1)));
+        let frames = bench.sent(second);
+        assert!(!frames.contains(&Frame::Shutdown {}), "{name}: it has a task: {frames:?}");
+        bench.frame(worker, Frame::Goodbye {});
+        assert_eq!(bench.core.totals().ended, 1, "{name}");
+    }
+}
+
 #[test]
 fn a_client_does_not_drain() {
     let mut bench = Bench::new(1);

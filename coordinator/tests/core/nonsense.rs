@@ -111,12 +111,20 @@ impl History {
         Frame::Accept { channel, operation }
     }
 
+    /// The end of a task, or its return, or the beginning of a worker's end.
     fn finished(&mut self, node: SessionId) -> Frame {
+        if node != CLIENT && self.below(20) == 0 {
+            return Frame::Draining { reason: String::new() };
+        }
         let mine = self.runs.iter().position(|(whose, ..)| *whose == node);
         let (task, attempt) = mine.map_or((TaskId(1), 1), |at| {
             let (_, task, attempt) = self.runs.remove(at);
             (task, attempt)
         });
+        if self.below(5) == 0 {
+            let arguments = self.parcel(node, ChannelId(0));
+            return Frame::Unstarted { task, attempt, arguments };
+        }
         let outcome = self.parcel(node, ChannelId(task.0));
         Frame::Finished { task, attempt, outcome, elapsed_us: 1 }
     }

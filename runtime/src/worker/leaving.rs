@@ -4,16 +4,20 @@
 //! its last task, or when [`Control::leave`] or [`Control::cut`] puts an end to it.
 
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use channels::wire::Frame;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Serving, Worker};
+use crate::deadlock::OwnThread;
 
 /// Ends a worker from outside. It holds no thread.
 #[derive(Clone)]
@@ -85,20 +89,30 @@ impl fmt::Display for Served {
 
 impl Serving {
     /// For a process that does nothing else: SIGTERM drains it. A second gives up what is under
-    /// way, a third does not wait for the coordinator.
+    /// way, a third does not wait for the coordinator. A thread of its own waits for it, for those
+    /// of the executor may all be busy.
     pub(crate) fn drain_at_sigterm(&mut self) -> io::Result<()> {
         let control = self.control();
-        let _entered = self.executor.enter();
-        let mut told = signal(SignalKind::terminate())?;
-        self.executor.spawn(async move {
-            told.recv().await;
-            control.drain("its process was told to end");
-            told.recv().await;
-            control.leave();
-            told.recv().await;
-            control.cut();
-        });
-        Ok(())
+        let executor = Builder::new_current_thread().enable_all().build()?;
+        let wait = move || {
+            let _own = OwnThread::enter();
+            executor.block_on(async {
+                let mut told = match signal(SignalKind::terminate()) {
+                    Ok(told) => told,
+                    Err(error) => {
+                        tracing::warn!("SIGTERM will end this worker at once: {error}");
+                        return pending().await; // dropped, `control` would cut the link
+                    }
+                };
+                told.recv().await;
+                control.drain("its process was told to end");
+                told.recv().await;
+                control.leave();
+                told.recv().await;
+                control.cut();
+            });
+        };
+        thread::Builder::new().name("farspawn-signal".to_owned()).spawn(wait).map(drop)
     }
 
     pub(crate) fn control(&mut self) -> Control {
@@ -128,7 +142,7 @@ mod tests {
     use channels::node::Node;
     use channels::outcome::Outcome;
     use channels::wire::{BatchWriter, Parcel, Passage, Secret, Side, read_batch};
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::runtime::Runtime;
 
     use super::super::Settings;
     use super::*;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use coordinator::Settings;
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
-use lambda_local::{Function, LocalLambda, Outcome, Stage};
+use lambda_local::{Function, Invocation, LocalLambda, Outcome, Stage};
 use runtime::Secret;
 use runtime::platform::Platform;
 use runtime::platform::aws::Aws;
@@ -73,7 +73,7 @@ impl Coordinator {
         aws.prepare(&mut policy);
         let key = Secret::random();
         let settings = Settings { policy, lease, ..Settings::default() };
-        let config = Config { settings, client_secret: key.clone() };
+        let config = Config { settings, client_secrets: vec![key.clone()] };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {
             let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -159,7 +159,10 @@ fn every_photo_is_accounted_for_whatever_happens_to_the_workers() {
     assert!(lambda.settle(Duration::from_secs(20)), "all come to their end");
     let invocations = lambda.invocations();
     // One that was thawed ends its process, because a photo does not let itself be stopped.
-    let by_signal = |one: &&lambda_local::Invocation| matches!(&one.outcome, Outcome::Crashed(how) if how.contains("signal"));
+    let by_signal = |one: &&Invocation| match &one.outcome {
+        Outcome::Crashed(how) => how.contains("signal"),
+        _ => false,
+    };
     let crashed = invocations.iter().filter(by_signal).count() as u32;
     assert!((1..=killed).contains(&crashed), "{killed} killed: {invocations:?}");
     let timed_out = invocations.iter().filter(|one| one.outcome == Outcome::TimedOut).count();
