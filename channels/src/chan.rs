@@ -68,6 +68,10 @@ pub struct Chan<M, W: Waiter> {
     capacity: u32,
     /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
     apart: u32,
+    /// Places of the buffer that are kept for sends of selects.
+    kept: u32,
+    /// Sends that wait from here on let a select go first.
+    barrier: Option<Place>,
     /// Values whose send has ended, oldest first.
     buffer: VecDeque<M>,
     /// How many sends have ended with a value: the age of the next. The youngest are in `buffer`.
@@ -140,6 +144,8 @@ impl<M, W: Waiter> Chan<M, W> {
         Self {
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
             apart: 0,
+            kept: 0,
+            barrier: None,
             buffer: VecDeque::new(),
             ended_sends: 0,
             aside: None,
@@ -167,7 +173,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity()
+        self.len() + self.kept as usize >= self.capacity()
     }
 
     /// Whether a receive would not have to wait.
@@ -442,6 +448,7 @@ mod home;
 mod lease;
 mod matching;
 mod outcome;
+mod proposal;
 mod short;
 mod strict;
 #[cfg(test)]

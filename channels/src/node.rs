@@ -58,7 +58,8 @@ enum Operation {
 impl Operation {
     /// Whether the home still holds something for it.
     fn is_unsettled(&self) -> bool {
-        matches!(self, Self::Waiting(..) | Self::Concluded(Conclusion::Offered(_)))
+        use Conclusion::{Aborted, Offered, Ready};
+        matches!(self, Self::Waiting(..) | Self::Concluded(Offered(_) | Ready | Aborted))
     }
 }
 
@@ -81,6 +82,7 @@ pub(crate) enum Conclusion {
     Empty,
     Measured(u64),
     Flushed,
+    Aborted,
     Surveyed(u32),
     Inspected(Stats),
 }
@@ -171,6 +173,7 @@ impl Node {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
             Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
+            Frame::Aborted { operation } => self.conclude(operation, Conclusion::Aborted),
             Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits } => self.on_credit(channel, credits),
             Frame::Revoke { channel } => {

@@ -7,6 +7,7 @@
 //! - `send`, `receive`: the operation itself, and as a future. A select (`select.rs`) runs several
 //!   of the same operations, of which one happens.
 //! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
+//!   `watch`: a send as a case of one.
 //! - `close`, `error`.
 
 mod close;
@@ -15,6 +16,7 @@ mod flush;
 mod lease;
 mod receive;
 mod send;
+mod watch;
 
 pub use close::Closing;
 pub use error::{AlreadyClosed, FlushError, RecvError, SendError, TryRecvError, TrySendError};

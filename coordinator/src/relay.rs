@@ -14,6 +14,7 @@
 //! - `sends`, `receives`: what sessions ask, and what they may do without asking; `tries`: what
 //!   does not wait. `gate`: who has to wait until another's liberty ends.
 //! - `credits`, `window`: those liberties, as pure functions.
+//! - `proposals`: sends of selects, exactly one of which happens.
 //! - `leases`: values in somebody's hands that may come back.
 //! - `cargo`: values under way. `ledger`: what each session has. `violation`: what none may do.
 
@@ -22,6 +23,7 @@ pub mod credits;
 mod gate;
 mod leases;
 mod ledger;
+mod proposals;
 mod receives;
 mod sends;
 mod tries;
@@ -40,6 +42,7 @@ use crate::limits::Limits;
 pub use cargo::Cargo;
 use gate::{Flow, Wish};
 use ledger::Ledger;
+use proposals::{Proposals, Watches};
 pub use violation::Violation;
 
 /// All channels at home here.
@@ -47,6 +50,7 @@ pub use violation::Violation;
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
     ledger: Ledger,
+    proposals: Proposals,
     /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
     /// only handle is in the buffer of another …: the list takes them one by one, where recursion
     /// would take a part of the stack for each.
@@ -65,8 +69,8 @@ struct Home {
     exporter: Option<SessionId>,
     /// Sends that wait only as long as their value is on offer.
     tries: Vec<(SessionId, OperationId)>,
-    /// Selects that would send: the operation of each, and its select.
-    watches: BTreeMap<(SessionId, OperationId), u64>,
+    /// Selects that would send.
+    watches: Watches,
     /// Whose send was the last.
     last_sender: Option<SessionId>,
     /// Credits and early offers, since there have been reasons for some.
@@ -115,7 +119,8 @@ impl Relay {
     /// No channels.
     pub fn new(limits: Limits) -> Self {
         let ledger = Ledger::new(limits);
-        Self { homes: BTreeMap::new(), ledger, gone: VecDeque::new(), effects: Vec::new() }
+        let (homes, proposals) = (BTreeMap::new(), Proposals::default());
+        Self { homes, ledger, proposals, gone: VecDeque::new(), effects: Vec::new() }
     }
 
     /// A session begins.
@@ -159,7 +164,7 @@ impl Relay {
                 handles,
                 exporter: Some(session),
                 tries: Vec::new(),
-                watches: BTreeMap::new(),
+                watches: Watches::default(),
                 last_sender: None,
                 flow: None,
             },
@@ -292,12 +297,14 @@ impl Relay {
     /// out of reach.
     pub fn clear(&mut self) {
         self.homes.clear();
+        self.proposals.clear();
     }
 
     fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
         let holdings = self.ledger.close(session);
         for (&channel, holding) in &holdings {
             self.end_leases(channel, holding);
+            self.forget_watches(channel, session);
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             if home.flow.is_none() && holding.parked.is_empty() {
                 continue;
@@ -318,7 +325,6 @@ impl Relay {
             }
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
-            home.watches.retain(|(whose, _), _| *whose != session);
             let mut asked = Vec::new();
             if let Some(flow) = &mut home.flow {
                 asked = flow.fence(session);
@@ -361,8 +367,14 @@ impl Relay {
     /// Counts the handles that are gone, and those that were in what goes with them. The last step
     /// of everything that makes a handle go.
     fn settle(&mut self, commands: &mut Vec<Command>) {
-        while let Some(gone) = self.gone.pop_front() {
-            self.count_down(gone, commands);
+        loop {
+            if let Some(gone) = self.gone.pop_front() {
+                self.count_down(gone, commands);
+            } else if let Some(channel) = self.proposals.due.pop() {
+                self.perform(channel, commands);
+            } else {
+                return;
+            }
         }
     }
 
@@ -400,10 +412,11 @@ impl Relay {
     fn perform(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
         let mut effects = mem::take(&mut self.effects);
         for Effect { waiter: Waiter { session, operation, .. }, place, turn } in effects.drain(..) {
-            let Some(home) = self.homes.get_mut(&channel) else { break };
             if turn != Turn::Offered {
                 self.ledger.unpark(session, channel, operation);
+                self.end_offered(channel, place);
             }
+            let Some(home) = self.homes.get_mut(&channel) else { break };
             let end = || home.chan.ended().cloned().unwrap_or(End::Closed);
             let frame = match turn {
                 Turn::Sent => Frame::Sent { operation },

@@ -108,7 +108,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// they have waited longest.
     #[inline]
     pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while !W::TAKES && self.len() < self.capacity() && self.offers.len() > self.ended_offers() {
+        while !W::TAKES && !self.is_full() && self.offers.len() > self.ended_offers() {
             let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
             let Some(offer) = self.offers.iter_mut().find(waits) else { break };
             let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
@@ -120,7 +120,8 @@ impl<M, W: Waiter> Chan<M, W> {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
-        while self.len() < self.capacity()
+        while !self.is_full()
+            && self.is_next_before_barrier()
             && let Some((place, (message, waiter))) = self.sends.pop()
         {
             if waiter.claim() {
@@ -202,7 +203,7 @@ impl<M, W: Waiter> Chan<M, W> {
         debug_assert!(
             W::TAKES || self.receives.is_empty() || !self.has_values() || self.is_held_up()
         );
-        debug_assert!(self.is_full() || self.sends.is_empty());
+        debug_assert!(self.is_full() || self.sends.is_empty() || self.barrier.is_some());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());
         debug_assert!(
             self.ended().is_none() || self.receives.is_empty() || !self.has_nothing_out()

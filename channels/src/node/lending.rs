@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use super::{Conclusion, Node, Operation};
 use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side};
+use crate::wire::{CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Passage, Side};
 
 impl Node {
     /// Sends under a credit that was taken. The value comes back if the link is lost.
@@ -75,6 +75,18 @@ impl Node {
             self.push(frame(operation));
         }
         operation
+    }
+
+    /// Asks what is new of an operation that goes on until it is given up.
+    pub(crate) fn poll_on(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
+        let mut state = self.state.lock();
+        let lost = state.lost.clone();
+        let going_on = Operation::Waiting(waker.clone(), None);
+        match (state.operations.insert(operation, going_on), lost) {
+            (Some(Operation::Concluded(conclusion)), _) => Poll::Ready(conclusion),
+            (_, Some(cause)) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
+            _ => Poll::Pending,
+        }
     }
 
     /// What is lent to this node on a channel.

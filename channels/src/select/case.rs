@@ -60,8 +60,6 @@ pub enum Answer {
     None,
     /// The case can go, and will if it is chosen.
     Come,
-    /// The case could go a moment ago.
-    Hint,
 }
 
 /// What comes of a case: the result of its operation.

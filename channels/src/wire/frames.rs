@@ -15,7 +15,7 @@ mod leases;
 with_leases! { frames
     /// Node: the first frame of a session.
     1 Hello {
-        /// Must be [`PROTOCOL_VERSION`].
+        /// Must be [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
         version: u16,
         /// Must equal the client's.
         build: Build,
@@ -154,8 +154,9 @@ with_leases! { frames
         /// The value.
         parcel: Parcel,
     }
-    /// Node: a select would send. Answered by `Ready` when a send could go, though not to a receive
-    /// of the same select; or by `Refused`. Given up by `CancelSend`.
+    /// Node: a select would send, and stands in line for it. Answered by `Ready` when it is its
+    /// turn, though not with a receive of the same select; or by `Refused`. Given up by
+    /// `CancelSend`.
     7 Watch {
         /// The channel.
         channel: ChannelId,
@@ -232,7 +233,8 @@ with_leases! { frames
         /// The receive.
         operation: OperationId,
     }
-    /// Coordinator: a send could have gone when this was written. A hint: nothing is reserved.
+    /// Coordinator: a partner, or room, is reserved for the send of a select. Answered by
+    /// `Prepared`, or by `CancelSend` if the select has chosen another case.
     28 Ready {
         /// The `Watch`.
         operation: OperationId,

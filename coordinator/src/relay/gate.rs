@@ -162,7 +162,9 @@ impl Relay {
             Wish::Watch { select } => self.do_watch(session, channel, operation, select),
             Wish::Close => self.do_close(session, channel, operation, commands),
             Wish::Measure => self.do_measure(session, channel, operation, commands),
-            Wish::Receive { select } => self.do_receive(session, channel, operation, select),
+            Wish::Receive { select } => {
+                self.do_receive(session, channel, operation, select, commands);
+            }
             Wish::TryReceive => self.do_try_receive(session, channel, operation, commands),
         }
         self.perform(channel, commands);

@@ -135,14 +135,18 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         match self.ledger.parked(session, channel, operation) {
-            Some(Parked::Watch) => return self.end_watch(session, channel, operation),
+            Some(Parked::Watch(place)) => self.end_watch(channel, place, commands),
             Some(Parked::Held(_)) => self.give_up_held(session, channel, operation),
             Some(Parked::Send(place)) => {
+                let is_offered = self.forget_offered(channel, place);
                 let Some(home) = self.homes.get_mut(&channel) else { return };
                 let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
                 if let Some(cargo) = unsent {
                     self.ledger.unpark(session, channel, operation);
                     self.lose(cargo, &End::Closed);
+                } else if is_offered {
+                    // If it comes back, nobody waits for it.
+                    home.tries.push((session, operation));
                 }
                 self.perform(channel, commands);
             }
