@@ -100,8 +100,8 @@
 //!
 //! # Modules
 //!
-//! - `builder`: channels that promise more. `handle`: `Sender`, `Receiver`, `channel`; counting of handles. `stream`: the same as `Stream`
-//!   and `Sink`.
+//! - `handle`: `Sender`, `Receiver`, `channel`; counting of handles. `stream`: the same as `Stream`
+//!   and `Sink`. `builder`: channels that promise more.
 //! - `operation`: sends, receives and closes under way, as futures; their errors.
 //! - `select`: several of them, of which one happens. `claim`: who waits, and which case it was.
 //! - `location`: where a channel lives, and how it leaves its process. `lock`: its lock here.

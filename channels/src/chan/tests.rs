@@ -1,6 +1,6 @@
 //! What happens to whom, operation by operation: Go's rules as tables. Here as at the coordinator;
-//! `here` as in a process, `moves` on the way from the one to the other; `leases` at both, and strict
-//! order.
+//! `here` as in a process, `moves` on the way from the one to the other; `leases` at both, and
+//! strict order.
 
 use super::*;
 

@@ -2,9 +2,9 @@
 //!
 //! States of a [`Leased`]: *here* (the channel's home is this process, and knows the value by its
 //! age) or *away* (the home knows the lease by an operation; if this process dies, the value is
-//! another's) -> acknowledged, or dropped: then the value goes back. A channel that leaves meanwhile
-//! notes under which operation the home knows the lease; the value itself stays in this process,
-//! and dies with it.
+//! another's) -> acknowledged, or dropped: then the value goes back. A channel that leaves
+//! meanwhile notes under which operation the home knows the lease; the value itself stays in this
+//! process, and dies with it.
 
 use std::fmt;
 use std::future::Future;

@@ -1,10 +1,10 @@
 //! A send as a case of a select on a relayed channel.
 //!
-//! States: *watching* (it stands in line at the home, without its value) -> the home keeps a partner
-//! for it, and asks (`Ready`) -> the select chooses it, and withdraws its other cases -> *preparing*
-//! (the value is on its way) -> sent, refused, or aborted: the partner has gone elsewhere. Then it
-//! watches again, at the same place, and the select starts anew. If the select chooses another case
-//! the home is told, and gives the partner back.
+//! States: *watching* (it stands in line at the home, without its value) -> the home keeps a
+//! partner for it, and asks (`Ready`) -> the select chooses it, and withdraws its other cases ->
+//! *preparing* (the value is on its way) -> sent, refused, or aborted: the partner has gone
+//! elsewhere. Then it watches again, at the same place, and the select starts anew. If the select
+//! chooses another case the home is told, and gives the partner back.
 //!
 //! If this process dies the home gives the partner back; if the partner's dies it aborts.
 

@@ -1,9 +1,9 @@
 //! Values in somebody's hands that stay the channel's until they are acknowledged (contract D3).
 //!
-//! States of a value: *on offer* (`Offer`, `Early`) -> *leased* (`Lease`, `LeaseEarly`: its send has
-//! ended, and its holder has handles of its own for those in it) -> gone (`Accept`), or back at its
-//! old place (`Decline`, or the holder's end). A value that was on lease in the process that the
-//! channel left is *lent*: its place is kept here (`Lend`), and it comes (`Return`) or is gone.
+//! States of a value: *on offer* (`Offer`, `Early`) -> *leased* (`Lease`, `LeaseEarly`: its send
+//! has ended, and its holder has handles of its own for those in it) -> gone (`Accept`), or back at
+//! its old place (`Decline`, or the holder's end). A value that was on lease in the process that
+//! the channel left is *lent*: its place is kept here (`Lend`), and it comes (`Return`) or is gone.
 //!
 //! The channel keeps the value, the `ledger` who has it. If the holder dies a leased value is
 //! offered to the next; a lent one dies with the process where it is, as all that was there did.

@@ -1,8 +1,8 @@
 //! Sends of selects: exactly one case happens, though the cases are on many channels (contract D7).
 //!
 //! A send of a select *watches*: it stands in line, by its place, without a value. When it is its
-//! turn, what it would meet is kept for it, room or a receive, and its node is *asked* (`Ready`). The
-//! select is the node's to decide: it sends the value (`Prepared`), or has chosen another case
+//! turn, what it would meet is kept for it, room or a receive, and its node is *asked* (`Ready`).
+//! The select is the node's to decide: it sends the value (`Prepared`), or has chosen another case
 //! (`CancelSend`), and then what was kept is free again.
 //!
 //! ```text
@@ -14,13 +14,13 @@
 //! ```
 //!
 //! **One proposal a select.** A select that is asked, or whose receive is kept for another, is
-//! *bound* until that has ended, and takes part in no other proposal: so two selects that would send
-//! to each other cannot both be asked, and undo each other for ever. A channel where a bound select
-//! would have gone is looked at again when one is bound no longer.
+//! *bound* until that has ended, and takes part in no other proposal: so two selects that would
+//! send to each other cannot both be asked, and undo each other for ever. A channel where a bound
+//! select would have gone is looked at again when one is bound no longer.
 //!
-//! **Who dies when.** If the node that watches dies, what was kept for it is free; its value, if it
-//! is on offer, is nobody's but the receiver's. If the receiver's node dies or gives up, the send is
-//! aborted, or goes to the next. If the channel ends, whoever watches is refused.
+//! **Who dies when.** If the node that watches dies, what was kept for it is free; its value, if
+//! it is on offer, is nobody's but the receiver's. If the receiver's node dies or gives up, the
+//! send is aborted, or goes to the next. If the channel ends, whoever watches is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -303,6 +303,9 @@ impl Relay {
         match partner {
             Partner::Room => {
                 home.chan.spend_room();
+                if let Some(watch) = home.watches.line.get_mut(&place) {
+                    watch.stage = Stage::Asked(Partner::Nobody);
+                }
                 self.send_prepared(channel, place, cargo, commands);
             }
             Partner::Receive(receive, waiter) => {
