@@ -284,15 +284,11 @@ impl Relay {
         }
         let cargo = self.take_in(session, session, parcel)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let parked = self.ledger.parked(session, channel, operation);
-        let asked = match parked {
-            Some(Parked::Watch(place)) => match home.watches.line.get(&place).map(|at| at.stage) {
-                Some(Stage::Asked(partner)) => Some((place, partner)),
-                _ => None,
-            },
+        let asked = match self.ledger.parked(session, channel, operation) {
+            Some(Parked::Watch(place)) => home.watches.line.get(&place).zip(Some(place)),
             _ => None,
         };
-        let Some((place, partner)) = asked else {
+        let Some((&Watch { stage: Stage::Asked(partner), .. }, place)) = asked else {
             let end = home.chan.ended().cloned();
             self.lose(cargo, &End::Closed);
             // It was refused meanwhile, and may not have heard it.
@@ -387,19 +383,12 @@ impl Relay {
         commands.push(Command::send(session, Frame::Aborted { operation }));
     }
 
-    /// A select has chosen another case, or ended.
-    pub(super) fn end_watch(
+    /// Forgets a send of a select; what was kept for it is free.
+    pub(super) fn end(
         &mut self,
         channel: ChannelId,
         place: Place,
-        commands: &mut Vec<Command>,
-    ) {
-        self.end(channel, place);
-        self.perform(channel, commands);
-    }
-
-    /// Forgets a send of a select; what was kept for it is free.
-    fn end(&mut self, channel: ChannelId, place: Place) -> Option<(SessionId, OperationId)> {
+    ) -> Option<(SessionId, OperationId)> {
         let home = self.homes.get_mut(&channel)?;
         let watch = home.watches.line.remove(&place)?;
         home.watches.offered.retain(|offered| *offered != place);
@@ -483,11 +472,8 @@ impl Relay {
 
     /// The channel has ended. A value on offer may still be taken.
     fn refuse_watches(&mut self, channel: ChannelId, end: &End, commands: &mut Vec<Command>) {
-        let Some(home) = self.homes.get(&channel) else { return };
         let is_over = |watch: &Watch| !matches!(watch.stage, Stage::Offered(_));
-        let over = home.watches.line.iter().filter(|(_, watch)| is_over(watch));
-        let over: Vec<Place> = over.map(|(place, _)| *place).collect();
-        for place in over {
+        for place in self.watches_such(channel, is_over) {
             if let Some((session, operation)) = self.end(channel, place) {
                 let end = end.clone();
                 commands.push(Command::send(session, Frame::Refused { operation, end }));
@@ -497,11 +483,13 @@ impl Relay {
 
     /// A session is gone, with its selects. The channel sees to what is on offer.
     pub(super) fn forget_watches(&mut self, channel: ChannelId, session: SessionId) {
-        let Some(home) = self.homes.get(&channel) else { return };
-        let own = home.watches.line.iter().filter(|(_, watch)| watch.session == session);
-        let own: Vec<Place> = own.map(|(place, _)| *place).collect();
-        for place in own {
+        for place in self.watches_such(channel, |watch| watch.session == session) {
             self.end(channel, place);
         }
+    }
+
+    fn watches_such(&self, channel: ChannelId, is_such: impl Fn(&Watch) -> bool) -> Vec<Place> {
+        let line = self.homes.get(&channel).into_iter().flat_map(|home| &home.watches.line);
+        line.filter(|(_, watch)| is_such(watch)).map(|(place, _)| *place).collect()
     }
 }

@@ -135,7 +135,10 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         match self.ledger.parked(session, channel, operation) {
-            Some(Parked::Watch(place)) => self.end_watch(channel, place, commands),
+            Some(Parked::Watch(place)) => {
+                self.end(channel, place);
+                self.perform(channel, commands);
+            }
             Some(Parked::Held(_)) => self.give_up_held(session, channel, operation),
             Some(Parked::Send(place)) => {
                 let is_offered = self.forget_offered(channel, place);

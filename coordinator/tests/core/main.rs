@@ -7,6 +7,7 @@ mod leases;
 mod limits;
 mod nonsense;
 mod peers;
+mod proposals;
 mod selects;
 mod sessions;
 mod tasks;
