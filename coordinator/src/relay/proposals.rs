@@ -454,10 +454,13 @@ impl Relay {
         let offered = home.watches.offered.clone();
         for place in offered {
             let Some(home) = self.homes.get_mut(&channel) else { return };
+            // A bug on purpose, for the checks: the value stays though its select is open again.
+            let planted = cfg!(planted = "lock");
             if !home.chan.is_waiting(place) {
                 continue;
             }
-            let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
+            let note = &mut |effect| self.effects.push(effect);
+            let unsent = if planted { None } else { home.chan.cancel_send(place, note) };
             home.watches.offered.retain(|at| *at != place);
             let Some(watch) = home.watches.line.get_mut(&place) else { continue };
             let (session, operation, select) = (watch.session, watch.operation, watch.select());

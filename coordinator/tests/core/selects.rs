@@ -1,6 +1,9 @@
 //! Selects that meet across nodes, at random: real nodes and the real coordinator, and links as
 //! slow as chance will have it. Of each select exactly one case happens, values of others never
 //! come, and none waits for ever.
+//!
+//! A bug planted on purpose must be found:
+//! `RUSTFLAGS='--cfg planted="lock"' cargo test -p farspawn-coordinator --test core selects`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
