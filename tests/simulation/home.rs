@@ -100,7 +100,8 @@ impl Home {
     fn on_frame(&mut self, session: SessionId, frame: &Frame) {
         match frame {
             Frame::Send { channel, operation, parcel }
-            | Frame::TrySend { channel, operation, parcel } => {
+            | Frame::TrySend { channel, operation, parcel }
+            | Frame::Prepared { channel, operation, parcel } => {
                 if let Some(value) = self.value(Some(*channel), parcel) {
                     self.sends.insert((session, *operation), value);
                 }
@@ -150,7 +151,9 @@ impl Home {
                     self.told.insert(value);
                 }
             }
-            Frame::Refused { operation, .. } | Frame::Full { operation } => {
+            Frame::Refused { operation, .. }
+            | Frame::Full { operation }
+            | Frame::Aborted { operation } => {
                 self.sends.remove(&(session, *operation));
             }
             Frame::Offer { operation, parcel, .. } => {
