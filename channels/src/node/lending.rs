@@ -249,6 +249,6 @@ mod tests {
         offer(&node, one, b'a');
         let answer = node.poll(three, Waker::noop());
         let is_it = |stocked: &Stocked| stocked.parcel.payload[..] == *b"a";
-        assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
+        assert!(matches!(answer, Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
     }
 }
