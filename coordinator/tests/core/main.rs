@@ -1,5 +1,6 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
+mod crossing;
 mod crowds;
 mod flow;
 mod handles;
