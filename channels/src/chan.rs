@@ -128,6 +128,9 @@ struct Aside<M, W> {
     leases: BTreeMap<u64, u32>,
     /// In a process, by age: how often values that returned were leased.
     attempts: BTreeMap<u64, u32>,
+    /// At a home that offers: ages of values on offer whose sends wait, and which are older than one
+    /// on lease; by the place of the send.
+    reserved: BTreeMap<Place, u64>,
     /// At a home that offers: how many of the offers are leases.
     leased_offers: u32,
     /// Whether no value is ever taken after a younger one.
@@ -422,9 +425,9 @@ fn owned<M>(message: &mut Option<M>) -> M {
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
         let Self { end, returned, leases, attempts, leased_offers, is_strict, .. } = self;
-        let Self { refused, watcher, .. } = self;
+        let Self { refused, watcher, reserved, .. } = self;
         let is_usual = end.is_none() && !*is_strict && *leased_offers == 0;
-        let has_leases = !(leases.is_empty() && attempts.is_empty());
+        let has_leases = !(leases.is_empty() && attempts.is_empty() && reserved.is_empty());
         is_usual && !has_leases && returned.is_empty() && refused.is_empty() && watcher.is_none()
     }
 }
@@ -436,6 +439,7 @@ impl<M, W> Default for Aside<M, W> {
             returned: BTreeMap::new(),
             leases: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            reserved: BTreeMap::new(),
             leased_offers: 0,
             is_strict: false,
             refused: BTreeMap::new(),

@@ -23,9 +23,12 @@ impl<M, W: Waiter> Chan<M, W> {
             dropped.extend(self.sends.leave(place).map(|(message, _)| message));
         }
         for offer in self.offers.iter_mut() {
-            if let Source::Waits(_, kept) = &offer.source
+            if let Source::Waits(place, kept) = &offer.source
                 && W::kept(kept).as_ref().is_some_and(&dead)
             {
+                if let Some(aside) = &mut self.aside {
+                    aside.reserved.remove(place);
+                }
                 offer.source = Source::Orphan;
             }
         }

@@ -44,8 +44,15 @@ impl<M, W: Waiter> Chan<M, W> {
         if let Source::Ended(age) = offer.source {
             offer.source = Source::Leased(age);
         } else {
-            let source = std::mem::replace(&mut offer.source, Source::Leased(self.ended_sends));
-            self.ended_sends += 1;
+            let mut source = Source::Orphan;
+            std::mem::swap(&mut offer.source, &mut source);
+            let age = match source {
+                Source::Waits(place, _) => self.age_in_line(place),
+                _ => self.next_age(),
+            };
+            if let Some(offer) = self.offers.at(receive) {
+                offer.source = Source::Leased(age);
+            }
             self.apart += 1;
             if let Source::Waits(place, kept) = source
                 && let Some(waiter) = W::kept(&kept)
@@ -55,6 +62,35 @@ impl<M, W: Waiter> Chan<M, W> {
         }
         self.aside().leased_offers += 1;
         true
+    }
+
+    /// The age of a value on offer whose send waits at a place and ends now. Those on offer from
+    /// places before it are older, though their sends may end later.
+    fn age_in_line(&mut self, place: Place) -> u64 {
+        let before = self.offers.iter().filter_map(|(_, offer)| match offer.source {
+            Source::Waits(other, _) if other < place => Some(other),
+            _ => None,
+        });
+        let mut before: Vec<Place> = before.collect();
+        before.sort_unstable();
+        for other in before {
+            if !self.aside().reserved.contains_key(&other) {
+                let age = self.next_age();
+                self.aside().reserved.insert(other, age);
+            }
+        }
+        self.ended_age(place)
+    }
+
+    /// The age of a value whose send, which waited at a place, ends now.
+    pub(super) fn ended_age(&mut self, place: Place) -> u64 {
+        let reserved = self.aside.as_mut().and_then(|aside| aside.reserved.remove(&place));
+        reserved.unwrap_or_else(|| self.next_age())
+    }
+
+    fn next_age(&mut self) -> u64 {
+        self.ended_sends += 1;
+        self.ended_sends - 1
     }
 
     /// An offer is answered.
@@ -143,8 +179,10 @@ impl<M, W: Waiter> Chan<M, W> {
     /// A value is taken for good.
     #[inline]
     pub(super) fn forget_attempts<K>(&mut self, source: &Source<K>) {
-        if let (Some(aside), Source::Ended(age)) = (&mut self.aside, source) {
-            aside.attempts.remove(age);
+        match (&mut self.aside, source) {
+            (Some(aside), Source::Ended(age)) => drop(aside.attempts.remove(age)),
+            (Some(aside), Source::Waits(place, _)) => drop(aside.reserved.remove(place)),
+            _ => {}
         }
     }
 }

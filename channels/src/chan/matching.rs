@@ -109,14 +109,17 @@ impl<M, W: Waiter> Chan<M, W> {
     #[inline]
     pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
         while !W::TAKES && !self.is_full() && self.offers.len() > self.ended_offers() {
-            let waits = |offer: &&mut Offer<M, W::Kept>| matches!(offer.source, Source::Waits(..));
-            let Some(offer) = self.offers.iter_mut().find(waits) else { break };
-            let source = std::mem::replace(&mut offer.source, Source::Ended(self.ended_sends));
-            self.ended_sends += 1;
+            let waits = self.offers.iter().find_map(|(receive, offer)| match &offer.source {
+                Source::Waits(place, kept) => Some((receive, *place, W::kept(kept))),
+                _ => None,
+            });
+            let Some((receive, place, waiter)) = waits else { break };
+            let age = self.ended_age(place);
+            if let Some(offer) = self.offers.at(receive) {
+                offer.source = Source::Ended(age);
+            }
             self.apart += 1;
-            if let Source::Waits(place, kept) = source
-                && let Some(waiter) = W::kept(&kept)
-            {
+            if let Some(waiter) = waiter {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
@@ -152,6 +155,9 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.aside().returned.insert(age, offer.message);
             }
             Source::Waits(place, kept) => {
+                if let Some(aside) = &mut self.aside {
+                    aside.reserved.remove(&place);
+                }
                 let waiter = W::kept(&kept)?;
                 if self.ended().is_some() {
                     self.refuse(place, offer.message, waiter, effect);

@@ -144,6 +144,23 @@ fn an_offer_that_is_leased_ends_its_send_and_may_come_back() {
     assert_eq!(bench.receive(), Received::Ended(End::Closed));
 }
 
+/// Two sends are on offer, and the younger is leased first: it comes back behind the older.
+#[test]
+fn leases_come_back_in_the_order_of_the_line() {
+    let mut bench = Bench::new(0);
+    for (who, value, by) in [('s', 1, 'p'), ('t', 2, 'q'), ('u', 3, 'r')] {
+        assert!(matches!(bench.send(who, value), Sent::Parked(_)));
+        bench.park(by);
+    }
+    for by in ['r', 'q', 'p'] {
+        assert!(bench.on(by, |chan, place, mut effect| chan.lease(place, &mut effect)));
+    }
+    for by in ['q', 'r', 'p'] {
+        assert_eq!(bench.decline(by), None);
+    }
+    assert_eq!([(); 3].map(|()| bench.receive()), [1, 2, 3].map(Received::Message));
+}
+
 #[test]
 fn whoever_looks_first_takes_the_oldest_in_strict_order() {
     let mut bench = HereBench::strict(3);
