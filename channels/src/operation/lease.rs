@@ -52,14 +52,14 @@ impl<T: Message> Receiver<T> {
     /// ```
     /// # futures::executor::block_on(async {
     /// let (sender, receiver) = channels::channel(1);
-    /// sender.send("a letter").await.unwrap();
+    /// sender.send("a letter".to_owned()).await.unwrap();
     /// let lease = receiver.recv_leased().await?;
-    /// assert_eq!((*lease, lease.attempt()), ("a letter", 1));
+    /// assert_eq!((lease.as_str(), lease.attempt()), ("a letter", 1));
     /// // The work fails.
     /// drop(lease);
     ///
     /// let lease = receiver.recv_leased().await?;
-    /// assert_eq!((*lease, lease.attempt()), ("a letter", 2));
+    /// assert_eq!((lease.as_str(), lease.attempt()), ("a letter", 2));
     /// assert_eq!(lease.ack(), "a letter");
     /// # Ok::<(), channels::RecvError>(())
     /// # }).unwrap();
