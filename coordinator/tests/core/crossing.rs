@@ -18,7 +18,7 @@ enum Bug {
     None,
     /// Values leave with the select, and are called back when another case is chosen.
     NoPrepare,
-    /// A select that has prepared a send takes what else it is offered.
+    /// A select that has prepared a send takes what else it is offered, or its timer.
     NoLock,
 }
 
@@ -198,7 +198,9 @@ impl World {
             if !node.down.is_empty() {
                 steps.push(Step::Down(at));
             }
-            if self.timers && node.token == Token::Open {
+            let is_locked = matches!(node.token, Token::Locked(_)) && self.bug != Bug::NoLock;
+            let is_undecided = matches!(node.token, Token::Open | Token::Locked(_));
+            if self.timers && is_undecided && !is_locked {
                 steps.push(Step::Timer(at));
             }
             if at > 0 && self.fences > 0 {
@@ -281,7 +283,9 @@ impl World {
                 Token::Sent(case) if !is_gone(case) => {
                     return Some(format!("what node {at} sent is lost"));
                 }
-                Token::Locked(_) => return Some(format!("node {at} is locked for ever")),
+                Token::Locked(_) if self.bug == Bug::None => {
+                    return Some(format!("node {at} is locked for ever"));
+                }
                 _ => {}
             }
         }

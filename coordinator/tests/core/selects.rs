@@ -19,7 +19,7 @@ use channels::{Receiver, Select, Sender, channel};
 use super::flow::Random;
 use super::{Bench, CLIENT, ChannelId, Command, Frame, SessionId, SpawnOptions, TaskId};
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 500;
 const STEPS: u64 = 600;
 const WORKERS: u64 = 2;
 
