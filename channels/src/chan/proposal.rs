@@ -70,7 +70,10 @@ impl<M, W: Waiter> Chan<M, W> {
         (receive, receiver): (Place, W),
         effect: &mut impl FnMut(Effect<W>),
     ) {
+        debug_assert!(!self.has_ended_values(), "a receive takes what was sent before");
         self.hand(receive, receiver, message, Source::Waits(place, sender), effect);
+        // There may be room by now: then the send ends, before a younger one goes into the buffer.
+        self.match_up(effect);
     }
 
     /// Whether there is no room but for so many who need not ask.

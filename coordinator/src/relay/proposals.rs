@@ -304,8 +304,18 @@ impl Relay {
                 }
                 self.send_prepared(channel, place, cargo, commands);
             }
-            Partner::Receive(receive, waiter) => {
+            Partner::Receive(receive, waiter) if home.chan.has_only_sends() => {
                 self.offer_prepared(channel, place, cargo, (receive, waiter));
+            }
+            // Others were sent meanwhile, for there was room.
+            Partner::Receive(receive, waiter) => {
+                if let Some(watch) = home.watches.line.get_mut(&place) {
+                    watch.stage = Stage::Asked(Partner::Nobody);
+                }
+                self.proposals.unbind(waiter.select());
+                let note = &mut |effect| self.effects.push(effect);
+                home.chan.free_receive(receive, waiter, note);
+                self.send_otherwise(channel, place, cargo, commands);
             }
             Partner::Nobody => self.send_otherwise(channel, place, cargo, commands),
         }
