@@ -2,7 +2,7 @@
 //! "test" that serves tasks.
 
 use std::env;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,8 +48,13 @@ pub(crate) fn run<F: Future>(builder: Builder, body: F) -> F::Output {
 
 /// Waits until something holds that nobody announces, such as the end of a stranger's process.
 pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    eventually_told(what, || ready(holds())).await;
+}
+
+/// The same of something that has to be asked for.
+pub(crate) async fn eventually_told<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let started = Instant::now();
-    while !holds() {
+    while !holds().await {
         assert!(started.elapsed() < Duration::from_secs(30), "after 30 s still not: {what}");
         sleep(Duration::from_millis(5)).await;
     }

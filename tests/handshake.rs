@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::coordinator::platform::{Launch, Memory};
 use ::coordinator::server::{Config, serve};
 use ::coordinator::{Limits, Settings};
+use channels::chunks::Inbox;
 use channels::id::{ChannelId, OperationId};
 use channels::session::{Received, Session};
 use channels::wire::{
@@ -169,14 +170,14 @@ async fn who_asks_for_much_gets_it_as_it_reads() {
     for frame in frames {
         say(&mut session, frame, &mut socket).await;
     }
-    let mut offers = 0;
+    let (mut offers, mut inbox) = (0, Inbox::default());
     while offers < VALUES {
         let message = socket.next().await.expect("the link is whole").unwrap();
         let bytes = message.into_data();
         let size = bytes.len();
         let (envelope, heard) = read_batch(bytes).unwrap();
         assert_eq!(session.receive(envelope, &heard, size), Ok(Received::New));
-        for frame in heard {
+        for frame in heard.into_iter().filter_map(|frame| inbox.receive(frame).unwrap()) {
             match frame {
                 Frame::Offer { parcel: offered, .. } => {
                     assert_eq!(offered, parcel);

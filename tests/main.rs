@@ -7,6 +7,8 @@ mod examples;
 mod failure;
 mod handshake;
 mod histories;
+mod landing;
+mod large;
 mod leases;
 mod links;
 mod macros;
@@ -19,6 +21,7 @@ mod site;
 mod spawn;
 mod thumbnails;
 mod tidy;
+mod turns;
 
 /// What a worker process of these tests runs. In an ordinary run it does nothing.
 #[test]

@@ -202,7 +202,7 @@ async fn polled_at_most<F: Future + Unpin>(polls: u32, mut future: F) -> Option<
 }
 
 #[test]
-fn large_messages_go_and_too_large_ones_come_back() {
+fn large_messages_go() {
     with_processes(1, async {
         let (there, here) = channel(1);
         let (back_in, back) = channel(1);
@@ -210,9 +210,6 @@ fn large_messages_go_and_too_large_ones_come_back() {
         let large: Vec<u8> = (0..4 << 20).map(|n: u32| n as u8).collect();
         there.send(large.clone()).await.unwrap();
         assert!(back.recv().await.unwrap() == large);
-        let error = there.send(vec![0; 17 << 20]).await.unwrap_err();
-        assert!(error.to_string().contains("at most 16777216"), "{error}");
-        assert_eq!(error.into_inner().len(), 17 << 20, "the value comes back");
         drop(there);
         echoing.await.unwrap();
     });

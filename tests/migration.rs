@@ -340,3 +340,41 @@ fn channels_that_hold_each_other_can_leave() {
 async fn take_one(start: Receiver<Loop>) -> bool {
     matches!(start.recv().await, Ok(Loop(Some(_))))
 }
+
+#[derive(Serialize, Deserialize)]
+struct Nest(Option<Receiver<Self>>);
+
+#[task]
+async fn depth_of(nests: Receiver<Nest>) -> usize {
+    let (mut depth, mut inner) = (0, nests);
+    while let Ok(Nest(Some(next))) = inner.recv().await {
+        (depth, inner) = (depth + 1, next);
+    }
+    depth
+}
+
+/// A channel in the buffer of a channel, and so on: there is an end to it, and it is told.
+#[test]
+fn channels_nest_as_deep_as_they_may() {
+    with_threads(1, async {
+        for (deep, may) in [(63, true), (64, false)] {
+            let (first, nests) = channel(1);
+            let depth = spawn(depth_of(nests));
+            let (_, mut inner) = channel(1);
+            for _ in 0..deep {
+                let (sender, outer) = channel(1);
+                sender.send(Nest(Some(inner))).await.unwrap();
+                inner = outer;
+            }
+            match first.send(Nest(Some(inner))).await {
+                Ok(()) => assert!(may),
+                Err(error) => {
+                    let expected = "a value in the channel's buffer cannot be encoded";
+                    assert!(!may && error.to_string().contains(expected), "{error}");
+                }
+            }
+            drop(first);
+            assert_eq!(depth.await, Ok(if may { deep + 1 } else { 0 }));
+        }
+    });
+}

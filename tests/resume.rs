@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::handshake::{coordinator, hello};
 
 /// A node's side of a session, and its link.
-struct Peer {
+pub(crate) struct Peer {
     address: String,
     name: SessionId,
     session: Session,
@@ -37,6 +37,22 @@ impl Peer {
             panic!("{welcome}")
         };
         Self { address, name, session: Session::new(epoch), secret, socket }
+    }
+
+    /// Says these to a coordinator of its own, and hears why it is sent away.
+    pub(crate) async fn turned_for(frames: Vec<Frame>) -> String {
+        let (address, key, _stop) = coordinator().await;
+        let mut peer = Self::welcome(address, key).await;
+        let mut batch = BatchWriter::default();
+        frames.iter().for_each(|frame| batch.push(frame));
+        peer.session.seal(batch);
+        peer.flush().await;
+        while let Some(Ok(Message::Binary(bytes))) = peer.socket.next().await {
+            if let Some(Frame::Turned { reason }) = read_batch(bytes).unwrap().1.pop() {
+                return reason;
+            }
+        }
+        panic!("it was not sent away")
     }
 
     fn resume(&self) -> Frame {

@@ -83,3 +83,55 @@ fn the_architecture_invariants_hold() {
         }
     }
 }
+
+/// README's page on Go names tests, so that nobody has to believe it.
+#[test]
+fn every_test_that_the_readme_names_exists() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let page = readme.split("\n## ").find(|part| part.starts_with("What is the same as Go"));
+    let page = page.expect("the page is there");
+    let sources = all();
+    let (mut faults, mut named) = (Vec::new(), 0);
+    for line in page.lines() {
+        let tests: Vec<&str> = line.split('`').skip(1).step_by(2).filter(is_test).collect();
+        named += tests.len();
+        let missing = tests.iter().filter(|test| !exists(test, &sources));
+        faults.extend(missing.map(|test| format!("there is no test {test}")));
+        let says_something = line.starts_with("| ") && !line.ends_with("| test |");
+        if says_something && tests.is_empty() {
+            faults.push(format!("no test proves: {line}"));
+        }
+    }
+    assert!(named > 40, "only {named} tests are named");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Whether a word names a test: modules and a function.
+fn is_test(word: &&str) -> bool {
+    let is_name = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b == b'_' || b.is_ascii_lowercase() || b.is_ascii_digit())
+    };
+    word.contains("::") && word.split("::").all(is_name)
+}
+
+/// Whether a test stands where its name says: `core::x` in `core/main.rs`, `golang::fifo::x` in
+/// `golang/fifo.rs`, `chunks::x` in `chunks/tests.rs`; or among the programs of a deadlock.
+fn exists(test: &str, sources: &[(PathBuf, String)]) -> bool {
+    let (module, name) = test.rsplit_once("::").expect("it has both");
+    let module = format!("/{}", module.replace("::", "/"));
+    let files = [".rs", "/main.rs", "/tests.rs"].map(|end| format!("{module}{end}"));
+    let is_there = |text: &str| {
+        let begins = format!("fn {name}()");
+        let mut parts = text.split(&begins);
+        let before = parts.next().unwrap_or_default();
+        let last = before.rsplit("\n\n").next().unwrap_or_default();
+        let is_program = text.contains(&format!("(\"{name}\", {name})"));
+        parts.next().is_some() && (last.contains("test]\n") || is_program)
+    };
+    sources.iter().any(|(path, text)| {
+        let place = path.display().to_string();
+        files.iter().any(|file| place.ends_with(file)) && is_there(text)
+    })
+}

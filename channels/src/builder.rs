@@ -31,7 +31,8 @@ impl ChannelBuilder {
     /// The price, where the channel is relayed: one value is on its way to one receiver at a time,
     /// so each receive costs a round trip, and a receive that was served holds the others up until
     /// its future is polled or dropped. And nobody receives while a value is
-    /// [on lease](Receiver::recv_leased).
+    /// [on lease](Receiver::recv_leased). Once relayed it stays so, though its handles come
+    /// together again.
     #[must_use]
     pub fn strict_order(self) -> Self {
         Self { is_strict: true, ..self }

@@ -63,7 +63,7 @@ pub trait Waiter: Sized {
 }
 
 /// A channel of messages `M` whose waiting operations are called back through `W`.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Chan<M, W: Waiter> {
     capacity: u32,
     /// Values whose send has ended and that are not in `buffer`: returned, or on offer.
@@ -87,7 +87,7 @@ pub struct Chan<M, W: Waiter> {
     offers: Line<Offer<M, W::Kept>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Offer<M, K> {
     message: M,
     source: Source<K>,
@@ -95,7 +95,7 @@ struct Offer<M, K> {
 }
 
 /// Where a value on offer goes if it is declined.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Source<W> {
     /// Its send had ended: to those that returned, by its age.
     Ended(u64),
@@ -119,7 +119,7 @@ impl<K> Source<K> {
 }
 
 /// What is rarely there.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Aside<M, W> {
     end: Option<End>,
     /// Values that returned, by age. They are older than all in the buffer.
@@ -128,8 +128,8 @@ struct Aside<M, W> {
     leases: BTreeMap<u64, u32>,
     /// In a process, by age: how often values that returned were leased.
     attempts: BTreeMap<u64, u32>,
-    /// At a home that offers: ages of values on offer whose sends wait, and which are older than one
-    /// on lease; by the place of the send.
+    /// At a home that offers: ages of values on offer whose sends wait, and which are older than
+    /// one on lease; by the place of the send.
     reserved: BTreeMap<Place, u64>,
     /// At a home that offers: how many of the offers are leases.
     leased_offers: u32,
@@ -449,6 +449,7 @@ impl<M, W> Default for Aside<M, W> {
 }
 
 mod home;
+mod landing;
 mod lease;
 mod matching;
 mod outcome;
@@ -459,5 +460,6 @@ mod strict;
 mod tests;
 
 pub use home::{Content, Parts};
+pub use landing::{Arrived, Survey};
 pub use lease::Lease;
 pub use outcome::{Effect, Received, SendStatus, Sent, Tried, Turn};

@@ -12,10 +12,14 @@ use crate::wire::MESSAGE_BYTES_MAX;
 /// The number of the codec that this program writes and reads.
 pub const CODEC: u8 = 1;
 
-type Config = Configuration<config::LittleEndian, config::Varint, Limit<MESSAGE_BYTES_MAX>>;
+/// What a value may take when it is read. The codec counts every number in full, of which a byte
+/// may be written; so this is the most that a message which may be written can come to.
+const READ_BYTES_MAX: usize = MESSAGE_BYTES_MAX * size_of::<u128>();
+
+type Config = Configuration<config::LittleEndian, config::Varint, Limit<READ_BYTES_MAX>>;
 
 fn configuration() -> Config {
-    config::standard().with_limit::<MESSAGE_BYTES_MAX>()
+    config::standard().with_limit::<READ_BYTES_MAX>()
 }
 
 /// A value that could not be encoded, or bytes that are not the value expected.
@@ -63,6 +67,20 @@ mod tests {
         assert!(error.to_string().contains("String"), "{error}");
         assert!(decode::<u8>(CODEC, &[1, 2]).unwrap_err().to_string().contains("follow"));
         assert!(decode::<u8>(9, &[1]).unwrap_err().to_string().contains("codec 9"));
+    }
+
+    /// Numbers that are short when written count no less when read.
+    #[test]
+    fn whatever_may_be_written_may_be_read() {
+        let numbers = vec![0_u128; MESSAGE_BYTES_MAX / size_of::<u128>() + 1];
+        let bytes = encode(&numbers).unwrap();
+        assert!(bytes.len() < MESSAGE_BYTES_MAX / 10);
+        assert!(decode::<Vec<u128>>(CODEC, &bytes).unwrap() == numbers);
+        let largest = "x".repeat(MESSAGE_BYTES_MAX - 5);
+        let bytes = encode(&largest).unwrap();
+        assert_eq!(bytes.len(), MESSAGE_BYTES_MAX);
+        assert!(decode::<String>(CODEC, &bytes).unwrap() == largest);
+        assert!(encode(&(largest + "x")).is_err());
     }
 
     #[test]

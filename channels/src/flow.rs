@@ -5,17 +5,21 @@
 //! credit returns at once, and its value leaves with the next batch. A receive that finds something
 //! in stock takes it at once; the word that it was taken leaves before all that its task does next.
 //!
-//! Nothing is asked ahead for a receive that stands alone: only after several on this node, and
-//! after each recall later, does a receive say how many more would be taken. From then on the
-//! *stock* is *open*, until it is recalled or the last receiver goes: offers belong to the node,
-//! not to one receive. An offer whose receive was given up stays, for the next one, so that the
-//! order stays; and a receive that asked, and was then served from the stock, abandons what it
-//! asked for to the stock.
+//! Nothing is asked ahead for a receive that stands alone: only after several on this node, those
+//! that were given up included, and after each recall later, does a receive say how many more
+//! would be taken. From then on the *stock* is *open*, until it is recalled or the last receiver
+//! goes: offers belong to the node, not to one receive. An offer whose receive was given up stays,
+//! for the next one, so that the order stays; and a receive that asked, and was then served from
+//! the stock, abandons what it asked for to the stock.
 //!
 //! **Invariant**: while something is in stock no receive of this node waits. All that changes the
 //! stock, and says so to the home, happens under one lock.
 //!
-//! When the last handle of a side goes, what was lent goes back before it. When this process dies
+//! Before a channel comes home to this process (see `settling.rs`) all goes back; and while it is
+//! on its way nothing is lent or taken.
+//!
+//! When the last handle of a side goes, what was lent goes back before it; and so does what is on
+//! its way then, though a handle may be here again when it comes. When this process dies
 //! the home has everything: credits are void, and offers return to their places.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -55,6 +59,9 @@ pub(crate) struct Lent {
     recalls: u32,
     /// Whether the node has no handle, by [`Side`].
     gone: [bool; 2],
+    /// What the home lent when less `Detach` of this node had come may have been for handles that
+    /// have left meanwhile: by [`Side`].
+    since: [u64; 2],
 }
 
 /// A value offered to this node, by the name under which it is answered.
@@ -114,8 +121,10 @@ impl Name {
 }
 
 impl Flow {
-    pub(crate) fn new(channel: ChannelId, capacity: u32) -> Self {
-        Self { channel, capacity, lent: Mutex::default() }
+    /// Nothing is lent yet.
+    pub(crate) fn new(channel: ChannelId, capacity: u32, handles: [u32; 2]) -> Self {
+        let lent = Lent { gone: handles.map(|count| count == 0), ..Lent::default() };
+        Self { channel, capacity, lent: Mutex::new(lent) }
     }
 
     pub(crate) fn channel(&self) -> ChannelId {
@@ -126,22 +135,9 @@ impl Flow {
         self.lent.lock()
     }
 
-    /// Takes a credit for one send.
-    pub(crate) fn spend(&self) -> bool {
-        let mut lent = self.lock();
-        let may = lent.credits > 0;
-        lent.credits -= u32::from(may);
-        may
-    }
-
     /// Whether there is a credit.
     pub(crate) fn has_credit(&self) -> bool {
         self.lock().credits > 0
-    }
-
-    /// A handle of a side is here.
-    pub(crate) fn arrive(&self, side: Side) {
-        self.lock().gone[side as usize] = false;
     }
 
     /// A receive asks: what it says of the stock, which is empty.
@@ -158,14 +154,26 @@ impl Flow {
     /// Gives back what is left of the credits.
     pub(crate) fn repay(&self, lent: &mut Lent) -> Option<Frame> {
         let (channel, credits) = (self.channel, std::mem::take(&mut lent.credits));
-        (credits > 0).then_some(Frame::Repay { channel, credits })
+        let detaches = u64::MAX;
+        (credits > 0).then_some(Frame::Repay { channel, credits, detaches })
     }
 
     /// Closes the stock, and gives back what is in it.
     pub(crate) fn empty(&self, lent: &mut Lent) -> Vec<Frame> {
+        lent.recalls = lent.recalls.saturating_add(1);
+        self.close(lent)
+    }
+
+    /// Gives everything back, for the channel is to come here.
+    pub(crate) fn give_all_back(&self, lent: &mut Lent) -> Vec<Frame> {
+        let mut frames = self.close(lent);
+        frames.extend(self.repay(lent));
+        frames
+    }
+
+    fn close(&self, lent: &mut Lent) -> Vec<Frame> {
         lent.is_open = false;
         lent.streak = 0;
-        lent.recalls = lent.recalls.saturating_add(1);
         let mut frames: Vec<Frame> = Vec::new();
         for stocked in lent.stock.drain(..) {
             if let (Some(Frame::Untaken { first, count, .. }), Name::Early(number)) =
@@ -191,6 +199,31 @@ impl Flow {
 }
 
 impl Lent {
+    /// Takes a credit for one send.
+    pub(crate) fn spend(&mut self) -> bool {
+        let may = self.credits > 0;
+        self.credits -= u32::from(may);
+        may
+    }
+
+    /// A handle of a side is here; so many `Detach` have left this node by now.
+    pub(crate) fn arrive(&mut self, side: Side, detaches: u64) {
+        if std::mem::replace(&mut self.gone[side as usize], false) {
+            self.since[side as usize] = detaches;
+        }
+    }
+
+    /// Whether what comes for a side was lent to handles that are here.
+    pub(crate) fn may_use(&self, side: Side, detaches: u64) -> bool {
+        self.has(side) && detaches >= self.since[side as usize]
+    }
+
+    /// The channel came home to this process.
+    pub(crate) fn end(&mut self) {
+        debug_assert!(self.credits == 0 && self.stock.is_empty(), "all went back before");
+        *self = Self { gone: [true; 2], ..Self::default() };
+    }
+
     /// Whether there is something to take.
     pub(crate) fn has_stock(&self) -> bool {
         !self.stock.is_empty()
@@ -203,7 +236,7 @@ impl Lent {
         Some(stocked)
     }
 
-    /// A receive got its value.
+    /// A receive got its value, or would have.
     pub(crate) fn note_receive(&mut self) {
         self.streak = self.streak.saturating_add(1);
     }

@@ -343,11 +343,16 @@ macro_rules! both_ends {
             /// # })
             /// ```
             pub async fn len(&self) -> usize {
-                let away = match &self.shared.lock().location {
-                    Location::Local(chan) => return chan.len(),
-                    Location::Relayed(relayed) => (relayed.node.clone(), relayed.channel),
-                };
-                away.0.measure(away.1).await
+                loop {
+                    let (node, channel) = match &self.shared.lock().location {
+                        Location::Local(chan) => return chan.len(),
+                        Location::Relayed(relayed) => (relayed.node.clone(), relayed.channel),
+                    };
+                    if let Some(length) = node.measure(channel).await {
+                        return length;
+                    }
+                    self.shared.land();
+                }
             }
 
             /// Whether the buffer holds nothing now; see `len`.
@@ -355,8 +360,17 @@ macro_rules! both_ends {
                 self.len().await == 0
             }
 
-            /// Where the channel's home is now, as seen from this process.
+            /// Where the channel's home is now, as seen from this process. It becomes
+            /// [`Path::Relayed`] when a handle leaves, and [`Path::Local`] again some time after
+            /// all handles have come together here: with use, or with time.
+            ///
+            /// ```
+            /// let (sender, receiver) = channels::channel::<u8>(1);
+            /// assert_eq!(sender.path(), channels::Path::Local);
+            /// assert_eq!(receiver.path(), channels::Path::Local);
+            /// ```
             pub fn path(&self) -> Path {
+                self.shared.land();
                 path_of(&self.shared.lock().location)
             }
 

@@ -19,7 +19,9 @@ pub struct TaskId(pub u128);
 pub struct OperationId(pub u64);
 
 /// Names one incarnation of a client or worker, as the coordinator sees it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct SessionId(pub u64);
 
 impl ChannelId {

@@ -107,11 +107,13 @@
 //! - `location`: where a channel lives, and how it leaves its process. `lock`: its lock here.
 //!   `waking`: who is woken lets the waker go on.
 //! - [`chan`]: one channel, pure. [`line`](mod@line): a queue that one may leave.
+//! - [`settling`]: channels that come home to a process again, pure.
 //! - [`node`]: the operations that one process has under way at the coordinator, pure.
 //! - [`transfer`]: a handle in a message. [`codec`]: payload bytes. `trial`: relayed from the
 //!   start.
 //! - `chance`: random bits, or a simulation's seed. `made`: where channels were made.
-//! - [`wire`]: every frame. [`session`]: their order, over links that break. [`id`]: identities.
+//! - [`wire`]: every frame. [`session`]: their order, over links that break. [`chunks`]: large
+//!   values in turns. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
 //!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
@@ -129,6 +131,7 @@ pub mod census;
 pub mod chan;
 #[doc(hidden)]
 pub mod chance;
+pub mod chunks;
 mod claim;
 pub mod codec;
 mod flow;
@@ -144,6 +147,7 @@ pub mod outcome;
 #[doc(hidden)]
 pub mod select;
 pub mod session;
+pub mod settling;
 mod stream;
 pub mod transfer;
 #[doc(hidden)]

@@ -8,11 +8,11 @@
 use std::collections::VecDeque;
 
 /// Where somebody stands in a [`Line`].
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Place(u64);
 
 /// Gives out places, none twice. Several lines may share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Places(u64);
 
 impl Places {
@@ -30,13 +30,13 @@ const SLACK: usize = 32;
 /// A first-in, first-out queue with leaving and returning. Leaving costs O(log n), so that a crowd
 /// that gives up does not cost the square of its size. Most lines are of one: it stands in the line
 /// itself, and nothing is allocated for it.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Line<T> {
     first: Option<(Place, T)>,
     others: Option<Box<Others<T>>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Others<T> {
     entries: VecDeque<(Place, Option<T>)>,
     absent: usize,

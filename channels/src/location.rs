@@ -1,7 +1,8 @@
 //! Where a channel lives, as its handles in this process see it: here, or at the coordinator.
 //!
-//! States: *local* (no handle has ever left; `Chan` is here, nothing is serialised) -> *relayed* (a
-//! handle left in a message; the home is the coordinator, operations are frames). The step is taken
+//! States: *local* (all handles are here; `Chan` is too, and nothing is serialised) -> *relayed* (a
+//! handle left in a message; the home is the coordinator, operations are frames) -> *local* again
+//! (all handles are back: `location/landing.rs`). The step out (`location/leaving.rs`) is taken
 //! under the channel's lock while the message is encoded: one `Export` frame, then the values and
 //! waiting operations as ordinary frames, then, later, the frame with the handle. No answer is
 //! awaited, and nobody else can know the channel before the home does.
@@ -16,11 +17,15 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::task::Waker;
 
 use parking_lot::ReentrantMutex;
 
-use crate::chan::{Chan, Content};
+mod landing;
+mod leaving;
+
+use leaving::{leave, pack};
+
+use crate::chan::Chan;
 use crate::claim::{Waiting, Wakes};
 use crate::flow::Flow;
 use crate::handle::Message;
@@ -29,13 +34,17 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::made::Made;
 use crate::node::Node;
-use crate::transfer::{self, Stranded};
+use crate::settling::NEVER;
+use crate::transfer::Stranded;
 use crate::waking::{Told, Waking};
-use crate::wire::{End, Frame, Parcel, Passage, Side};
+use crate::wire::{End, Frame, Passage, Side};
 
 /// Only one thread at a time makes channels leave this process, so that two channels that hold
 /// handles to each other cannot wait for each other's lock.
 static EXPORTS: ReentrantMutex<()> = ReentrantMutex::new(());
+
+/// Where in `Shared::gone` it is said how often a channel came home.
+const LANDINGS_SHIFT: u32 = 2;
 
 /// Channels in the buffers of channels in the buffers …: each takes a part of the stack.
 const NESTING_MAX: usize = 64;
@@ -56,13 +65,20 @@ pub(crate) struct Shared<T> {
     capacity: u32,
     waking: Waking,
     made: Made,
-    /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Changes
-    /// under the lock.
+    /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Above them,
+    /// how often the channel came home, or almost did. Changes under the lock.
     gone: AtomicU8,
 }
 
 pub(crate) struct Core<T> {
     pub(crate) location: Location<T>,
+}
+
+impl<T> Core<T> {
+    #[inline]
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.location, Location::Relayed(_))
+    }
 }
 
 pub(crate) enum Location<T> {
@@ -79,6 +95,11 @@ pub(crate) struct Relayed<T> {
     arrivals: [u32; 2],
     /// Operations that waited when the channel left, until their futures look.
     pub(crate) moved: Moved<T>,
+    /// For when the channel comes home again: it gives no place that an operation still has in
+    /// mind.
+    successor: Option<Box<Chan<T, Waiting>>>,
+    /// [`Shared::land_here`], where the type of the messages is known to travel.
+    land: fn(&Shared<T>),
 }
 
 /// Operations of a channel that was local when they started.
@@ -93,7 +114,13 @@ pub(crate) struct Moved<T> {
 }
 
 impl<T> Relayed<T> {
-    fn new(channel: ChannelId, node: Arc<Node>, capacity: u32) -> Self {
+    fn new(
+        channel: ChannelId,
+        node: Arc<Node>,
+        capacity: u32,
+        arrivals: [u32; 2],
+        land: fn(&Shared<T>),
+    ) -> Self {
         let moved = Moved {
             sends: BTreeMap::new(),
             unsent: BTreeMap::new(),
@@ -101,8 +128,8 @@ impl<T> Relayed<T> {
             leases: BTreeMap::new(),
             end: None,
         };
-        let flow = node.open_flow(channel, capacity);
-        Self { channel, node, flow, arrivals: [0; 2], moved }
+        let flow = node.open_flow(channel, capacity, arrivals);
+        Self { channel, node, flow, arrivals, moved, successor: None, land }
     }
 }
 
@@ -131,14 +158,15 @@ impl<T> Shared<T> {
         T: Message,
     {
         let channel = ChannelId::random();
-        let mut relayed = Relayed::new(channel, node.clone(), capacity as u32);
-        relayed.arrivals = [1; 2];
+        let capacity = capacity as u32;
+        let relayed = Relayed::new(channel, node.clone(), capacity, [1; 2], Self::land_here);
         let made = Made::here();
-        let shared = Self::new(Location::Relayed(Box::new(relayed)), capacity, 1, made);
+        let shared = Self::new(Location::Relayed(Box::new(relayed)), capacity as usize, 1, made);
         let erased: Arc<dyn Any + Send + Sync> = shared.clone();
         node.remember(channel, Arc::downgrade(&erased));
-        let capacity = capacity as u32;
         node.push(Frame::Export { channel, capacity, senders: 1, receivers: 1 });
+        // It is to be where it is, whoever has its handles.
+        node.push(Frame::Keep { channel, landings: NEVER });
         shared
     }
 
@@ -255,11 +283,14 @@ impl<T> Shared<T> {
         let exporting = EXPORTING
             .with_borrow(|all| all.iter().find(|(address, _)| *address == this).map(|at| at.1));
         if let Some(channel) = exporting {
+            node.depart(channel);
             return Ok(Passage { channel, side, capacity });
         }
         if let Location::Relayed(relayed) = &self.lock().location {
             let passage = Passage { channel: relayed.channel, side, capacity };
-            return same_node(node, &relayed.node).map(|()| passage);
+            same_node(node, &relayed.node)?;
+            node.depart(passage.channel);
+            return Ok(passage);
         }
         if EXPORTING.with_borrow(Vec::len) >= NESTING_MAX {
             return Err(Stranded::TooDeep);
@@ -300,7 +331,12 @@ impl<T> Shared<T> {
         let erased: Arc<dyn Any + Send + Sync> = self.clone();
         node.remember(channel, Arc::downgrade(&erased));
         let mut wakes = Wakes::default();
+        let landings = (self.gone.load(Ordering::Relaxed) >> LANDINGS_SHIFT).into();
+        if landings > 0 {
+            node.push(Frame::Keep { channel, landings });
+        }
         let values = leave(&mut core, handles, packed, channel, node, &mut wakes);
+        node.depart(channel);
         LEFT.with_borrow_mut(|left| left.push(Box::new(values)));
         drop(core);
         wakes.wake();
@@ -325,7 +361,7 @@ impl<T> Shared<T> {
     {
         let Passage { channel, side, capacity } = passage;
         let make = || {
-            let relayed = Relayed::new(channel, node.clone(), capacity);
+            let relayed = Relayed::new(channel, node.clone(), capacity, [0; 2], Self::land_here);
             let location = Location::Relayed(Box::new(relayed));
             Self::new(location, capacity as usize, 0, Made::default()) as Arc<_>
         };
@@ -336,112 +372,10 @@ impl<T> Shared<T> {
         shared.gone.fetch_and(!side.bit(), Ordering::Relaxed);
         if let Location::Relayed(relayed) = &mut core.location {
             relayed.arrivals[side as usize] += 1;
-            relayed.flow.arrive(side);
+            relayed.node.arrive(&relayed.flow, side);
         }
         drop(core);
         Ok(shared)
-    }
-}
-
-/// A channel's values, encoded for the coordinator. Made before anything changes, so that a value
-/// that cannot be encoded leaves the channel as it was. The value of a case of a select is not sent
-/// yet: the select will see to it.
-fn pack<T: Message>(chan: &Chan<T, Waiting>, node: &Arc<Node>) -> Result<Packed, Stranded> {
-    let mut packed = Packed::default();
-    for content in chan.contents() {
-        let pack = |value| transfer::pack(node, value).map_err(|_| Stranded::Unsendable);
-        match content {
-            Content::Sent(value, attempts) => packed.sent.push(Ended::Here(pack(value)?, attempts)),
-            Content::Lent(age) => packed.sent.push(Ended::Lent(age)),
-            Content::Waits(value, Waiting::Task(_)) => packed.sends.push(pack(value)?),
-            Content::Waits(_, Waiting::Case(..)) => {}
-        }
-    }
-    Ok(packed)
-}
-
-#[derive(Default)]
-struct Packed {
-    sent: Vec<Ended>,
-    sends: Vec<Parcel>,
-}
-
-/// A value whose send has ended.
-enum Ended {
-    /// With the number of its leases so far.
-    Here(Parcel, u32),
-    /// On lease, by its age.
-    Lent(u64),
-}
-
-/// Says to the coordinator what the channel is, and takes it apart. The values come out, to be
-/// dropped without the lock.
-fn leave<T: Message>(
-    core: &mut Core<T>,
-    handles: [u32; 2],
-    packed: Packed,
-    channel: ChannelId,
-    node: &Arc<Node>,
-    wakes: &mut Wakes,
-) -> Vec<T> {
-    let Location::Local(chan) = &mut core.location else { unreachable!("the caller has looked") };
-    let mut relayed = Relayed::new(channel, node.clone(), chan.capacity() as u32);
-    relayed.arrivals = handles;
-    let moved = &mut relayed.moved;
-    moved.unsent = chan.take_all_refused();
-    moved.end = chan.ended().cloned();
-    let parts = chan.dismantle();
-    for ended in packed.sent {
-        node.push(match ended {
-            Ended::Here(parcel, 0) => Frame::Restore { channel, parcel },
-            Ended::Here(parcel, attempts) => Frame::RestoreLeased { channel, attempts, parcel },
-            Ended::Lent(age) => {
-                let operation = node.name_operation();
-                moved.leases.insert(age, operation);
-                Frame::Lend { channel, operation }
-            }
-        });
-    }
-    let mut parcels = packed.sends.into_iter();
-    for (place, value, waiter) in parts.sends {
-        match waiter {
-            Waiting::Task(waker) => {
-                let parcel = parcels.next().expect("each was packed");
-                let send = |operation| Frame::Send { channel, operation, parcel };
-                moved.sends.insert(place, (node.begin(waker, send), value));
-            }
-            case @ Waiting::Case(..) => {
-                moved.unsent.insert(place, value);
-                stir(case, wakes);
-            }
-        }
-    }
-    for (place, waiter) in parts.receives {
-        let waker = match waiter {
-            Some(case @ Waiting::Case(..)) => {
-                stir(case, wakes);
-                continue;
-            }
-            Some(Waiting::Task(waker)) => waker,
-            // It was woken already, and will say where it wants to be woken again.
-            None => Waker::noop().clone(),
-        };
-        let receive = |operation| Frame::Receive { channel, operation, select: 0 };
-        moved.receives.insert(place, node.begin_receive(channel, waker, receive));
-    }
-    if moved.end.is_some() {
-        node.push(Frame::Close { channel, operation: OperationId(0) });
-    }
-    core.location = Location::Relayed(Box::new(relayed));
-    parts.sent
-}
-
-/// A select with a case here starts anew, unless it has ended.
-fn stir(case: Waiting, wakes: &mut Wakes) {
-    if let Waiting::Case(claim, _) = &case
-        && claim.stir()
-    {
-        wakes.add(case);
     }
 }
 

@@ -5,24 +5,33 @@
 //! States of a remote operation: *waiting* (a frame is on its way, or the home has parked it) ->
 //! *concluded* (the answer is here) -> gone (the task has taken the answer). Dropping the future in
 //! the first state tells the home; in the second it declines the offer. When the link is lost for
-//! good, every operation concludes as lost, and so does every later one at once.
+//! good, every operation concludes as lost, and so does every later one at once. When its channel
+//! comes home to this process it concludes as moved, and goes on there; see `settling.rs`.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
 use dashmap::DashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
+use crate::chunks::{Inbox, Outbox};
 use crate::flow::{Early, Flow, Name, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, End, Frame, Passage, Stats};
+use crate::line::Place;
+use crate::settling::{Passed, Settling};
+use crate::wire::{BatchWriter, End, Frame, Passage, Stats};
 
+mod landing;
+mod leasing;
 mod lending;
+mod questions;
+
+pub(crate) use landing::Heard;
+pub(crate) use questions::Surveyed;
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
 type Known = Weak<dyn Any + Send + Sync>;
@@ -30,6 +39,8 @@ type Known = Weak<dyn Any + Send + Sync>;
 /// One process's side of the relay.
 pub struct Node {
     state: Mutex<State>,
+    /// Pieces that have come.
+    incoming: Mutex<Inbox>,
     channels: DashMap<ChannelId, Known>,
     flows: DashMap<ChannelId, Weak<Flow>>,
     /// Offers that have come.
@@ -41,12 +52,19 @@ pub struct Node {
 
 #[derive(Default)]
 struct State {
-    outgoing: VecDeque<Frame>,
+    outgoing: Outbox,
     operations: BTreeMap<OperationId, Operation>,
     /// Receives that were given up, and whose offers are for the stock of their channel.
     abandoned: BTreeMap<OperationId, Arc<Flow>>,
+    /// Operations that have got something from the stock of a channel, and have not looked.
+    in_hand: BTreeMap<OperationId, ChannelId>,
     next_operation: u64,
     lost: Option<String>,
+    settling: Settling,
+    /// Who would take a value of a channel that is on its way here.
+    sleepers: Vec<Waker>,
+    /// Whether any channel ever came home to this process.
+    has_landed: bool,
 }
 
 enum Operation {
@@ -85,6 +103,10 @@ pub(crate) enum Conclusion {
     Aborted,
     Surveyed(u32),
     Inspected(Stats),
+    /// The channel is here, or was since. The operation may have a place in it.
+    Moved(Option<Place>),
+    /// The channel can be taken over, and must be before anything else: `Shared::land`.
+    Landing,
 }
 
 impl Node {
@@ -93,6 +115,7 @@ impl Node {
     pub fn new(doorbell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            incoming: Mutex::default(),
             channels: DashMap::new(),
             flows: DashMap::new(),
             offers: AtomicU64::new(0),
@@ -116,42 +139,37 @@ impl Node {
         self.queue(frame);
     }
 
-    /// Queues a frame, as a part of the last one if that is possible. False if the link is lost.
-    pub(crate) fn queue(&self, frame: Frame) -> bool {
-        let mut state = self.state.lock();
-        if state.lost.is_some() {
-            return false;
+    /// Queues a frame. False if the link is lost.
+    fn queue(&self, frame: Frame) -> bool {
+        let state = self.state.lock();
+        let is_linked = state.lost.is_none();
+        if is_linked {
+            self.push_in(state, |state| state.pass(frame) == Passed::Diverted);
         }
-        if state.outgoing.back_mut().is_some_and(|last| append(last, &frame)) {
-            return true;
-        }
-        state.outgoing.push_back(frame);
-        let first = state.outgoing.len() == 1;
-        drop(state);
-        if first {
-            (self.doorbell)();
-        }
-        true
+        is_linked
     }
 
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
     pub fn take_outgoing(&self, batch: &mut BatchWriter) -> bool {
-        let mut state = self.state.lock();
-        while batch.len() < BATCH_BYTES_TARGET {
-            let Some(frame) = state.outgoing.pop_front() else { return false };
-            batch.push(&frame);
-        }
-        !state.outgoing.is_empty()
+        self.state.lock().outgoing.fill(batch)
     }
 
-    /// Takes in a frame. One that does not concern channels comes back.
+    /// Takes in a frame. One that does not concern channels comes back. If a large value comes in
+    /// pieces that do not fit together, the link is lost.
     pub fn receive(&self, frame: Frame) -> Option<Frame> {
         match frame {
+            Frame::Chunk { .. } | Frame::Whole { .. } | Frame::Scrap { .. } => {
+                let complete = self.incoming.lock().receive(frame);
+                match complete {
+                    Ok(complete) => return complete.and_then(|frame| self.receive(frame)),
+                    Err(misfit) => self.lose(&format!("the coordinator sent {misfit}")),
+                }
+            }
             Frame::Sent { operation } => self.conclude(operation, Conclusion::Sent),
             Frame::Refused { operation, end } => {
                 self.conclude(operation, Conclusion::Refused(end));
             }
-            Frame::Offer { operation, attempt, parcel } => {
+            Frame::Offer { operation, attempt, parcel, .. } => {
                 let (name, turn) = (Name::Asked(operation), self.turns(1));
                 let stocked = Stocked { name, parcel, attempt, turn };
                 self.conclude(operation, Conclusion::Offered(stocked));
@@ -172,17 +190,19 @@ impl Node {
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
-            Frame::Again { operation } => self.conclude(operation, Conclusion::Again),
             Frame::Aborted { operation } => self.conclude(operation, Conclusion::Aborted),
+            Frame::Again { operation, .. } => self.conclude(operation, Conclusion::Again),
             Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
-            Frame::Credit { channel, credits } => self.on_credit(channel, credits),
+            Frame::Credit { channel, credits, detaches } => {
+                self.on_credit(channel, credits, detaches);
+            }
             Frame::Revoke { channel } => {
                 if let Some(flow) = self.flow(channel) {
                     self.repay(&flow);
                 }
             }
-            Frame::Early { channel, first, attempt, parcels } => {
-                self.on_early(channel, Early { first, attempt, parcels });
+            Frame::Early { channel, first, detaches, attempt, parcels } => {
+                self.on_early(channel, detaches, Early { first, attempt, parcels });
             }
             Frame::Recall { channel } => {
                 if let Some(flow) = self.flow(channel) {
@@ -190,6 +210,9 @@ impl Node {
                     self.push_all(flow.empty(&mut lent));
                 }
             }
+            Frame::Approach { channel, landings } => self.approach(channel, landings),
+            Frame::Land { channel, landings, contents } => self.land(channel, landings, contents),
+            Frame::Stay { channel, landings } => self.stay(channel, landings),
             other => return Some(other),
         }
         None
@@ -204,14 +227,13 @@ impl Node {
         state.lost = Some(cause.to_owned());
         state.outgoing.clear();
         let abandoned = std::mem::take(&mut state.abandoned);
-        let wakers: Vec<Waker> = state
-            .operations
-            .values()
-            .filter_map(|operation| match operation {
-                Operation::Waiting(waker, _) => Some(waker.clone()),
-                Operation::Concluded(_) => None,
-            })
-            .collect();
+        state.settling = Settling::default();
+        let mut wakers = std::mem::take(&mut state.sleepers);
+        let waiting = state.operations.values().filter_map(|operation| match operation {
+            Operation::Waiting(waker, _) => Some(waker.clone()),
+            Operation::Concluded(_) => None,
+        });
+        wakers.extend(waiting);
         drop(state);
         drop(abandoned);
         wakers.into_iter().for_each(Waker::wake);
@@ -233,119 +255,54 @@ impl Node {
         self.push(Frame::Detach { channel, side, arrivals: 1 });
     }
 
-    /// Asks the coordinator how the whole is. None when the link is lost.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost but the answer.
-    pub async fn inspect(&self) -> Option<Stats> {
-        match self.ask(|operation| Frame::Inspect { operation }).await {
-            Conclusion::Inspected(stats) => Some(stats),
-            _ => None,
-        }
-    }
-
-    /// How many values a channel holds that is at home at the coordinator; none if it is lost.
-    pub(crate) async fn measure(&self, channel: ChannelId) -> usize {
-        match self.ask(|operation| Frame::Measure { channel, operation }).await {
-            Conclusion::Measured(length) => length as usize,
-            _ => 0,
-        }
-    }
-
-    /// Which of several operations could go now; none if that was so at one moment. When the link
-    /// is lost every one can, and yields that.
-    pub(crate) async fn survey(&self, cases: Vec<Passage>) -> Option<usize> {
-        let ask = |operation| Frame::Survey { operation, cases: cases.clone() };
-        match self.ask(ask).await {
-            Conclusion::Surveyed(0) => None,
-            Conclusion::Surveyed(ready) => Some(ready as usize - 1),
-            _ => Some(0),
-        }
-    }
-
-    /// Waits until all that was sent before is home. If the link is lost, says why.
-    pub(crate) async fn flush(&self) -> Result<(), String> {
-        match self.ask(|operation| Frame::Flush { operation }).await {
-            Conclusion::Ended(End::Lost(cause)) => Err(cause),
-            _ => Ok(()),
-        }
-    }
-
-    /// A name for something that the home is to know of.
-    pub(crate) fn name_operation(&self) -> OperationId {
-        let mut state = self.state.lock();
-        state.next_operation += 1;
-        OperationId(state.next_operation)
-    }
-
-    async fn ask(&self, ask: impl Fn(OperationId) -> Frame) -> Conclusion {
-        let mut asked = Asked { node: self, operation: None };
-        let answer = poll_fn(|context| {
-            let waker = context.waker();
-            let begin = || self.begin(waker.clone(), &ask);
-            self.poll(*asked.operation.get_or_insert_with(begin), waker)
-        });
-        answer.await
-    }
-
-    /// Starts an operation: allots its name, and sends the frame that says so.
+    /// Starts an operation on a channel: allots its name, and sends the frame that says so.
     pub(crate) fn begin(
         &self,
+        channel: ChannelId,
         waker: Waker,
         frame: impl FnOnce(OperationId) -> Frame,
     ) -> OperationId {
         let mut state = self.state.lock();
-        state.next_operation += 1;
-        let operation = OperationId(state.next_operation);
-        if state.lost.is_some() {
-            state.operations.insert(operation, Operation::Waiting(waker.clone(), None));
+        if self.is_gone(&state, channel) {
+            let operation = state.name_operation(Operation::Concluded(Conclusion::Moved(None)));
             drop(state);
             waker.wake();
-        } else {
-            state.operations.insert(operation, Operation::Waiting(waker, None));
-            drop(state);
-            self.push(frame(operation));
+            return operation;
         }
+        self.begin_in(state, waker, None, |operation| [frame(operation)])
+    }
+
+    fn begin_in<F: IntoIterator<Item = Frame>>(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        waker: Waker,
+        flow: Option<Arc<Flow>>,
+        frames: impl FnOnce(OperationId) -> F,
+    ) -> OperationId {
+        let operation = state.name_operation(Operation::Waiting(waker.clone(), flow));
+        if state.lost.is_some() {
+            drop(state);
+            waker.wake();
+            return operation;
+        }
+        let frames = frames(operation);
+        self.push_in(state, |state| {
+            let mut is_news = false;
+            for frame in frames {
+                let passed = state.pass(frame);
+                is_news |= matches!(passed, Passed::HeldInLanding | Passed::Diverted);
+                if passed == Passed::HeldInLanding {
+                    state.sleep(&waker);
+                }
+            }
+            is_news
+        });
         operation
     }
 
-    /// Asks how an operation ended.
-    pub(crate) fn poll(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
-        let mut state = self.state.lock();
-        let lost = state.lost.clone();
-        match state.operations.remove(&operation) {
-            Some(Operation::Concluded(conclusion)) => Poll::Ready(conclusion),
-            before => match lost {
-                Some(cause) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
-                None => {
-                    let flow = match before {
-                        Some(Operation::Waiting(_, flow)) => flow,
-                        _ => None,
-                    };
-                    state.operations.insert(operation, Operation::Waiting(waker.clone(), flow));
-                    Poll::Pending
-                }
-            },
-        }
-    }
-
-    /// Whether an operation has its answer, or never will; if not, it will wake this waker.
-    pub(crate) fn rewait(&self, operation: OperationId, waker: &Waker) -> Answered {
-        let mut state = self.state.lock();
-        let is_lost = state.lost.is_some();
-        match state.operations.get_mut(&operation) {
-            Some(Operation::Waiting(known, _)) if !is_lost => {
-                known.clone_from(waker);
-                Answered::No
-            }
-            Some(Operation::Concluded(Conclusion::Again)) if !is_lost => Answered::Again,
-            _ => Answered::Yes,
-        }
-    }
-
     /// Gives an operation up; `frame` tells the home, unless the answer came before and says all.
-    pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) {
+    /// Its place comes out, if the channel is here, or was since.
+    pub(crate) fn give_up(&self, operation: OperationId, frame: Frame) -> Option<Place> {
         let flow = match self.state.lock().operations.get(&operation) {
             Some(Operation::Waiting(_, flow)) => flow.clone(),
             _ => None,
@@ -353,42 +310,41 @@ impl Node {
         // In one step: an offer that comes meanwhile finds it waiting, or abandoned.
         let mut lent = flow.as_ref().map(|flow| flow.lock());
         let mut state = self.state.lock();
-        let ended = state.operations.remove(&operation);
-        if let Some(Operation::Waiting(_, Some(flow))) = &ended
-            && let Some(lent) = lent.as_mut().filter(|lent| lent.is_open())
-        {
-            lent.stop_waiting(operation);
-            state.abandoned.insert(operation, flow.clone());
-            drop(state);
-            if let Frame::Decline { channel, .. } = frame {
-                self.push(Frame::Abandon { channel, operation });
-            }
-            return;
-        }
-        drop(state);
+        let ended = state.take_operation(operation);
         if let Some(lent) = &mut lent {
+            // A select that is served elsewhere time and again wants this too.
+            lent.note_receive();
             lent.stop_waiting(operation);
         }
-        drop(lent);
         match (ended, frame) {
-            (Some(Operation::Concluded(conclusion)), Frame::Decline { channel, .. }) => {
-                let (Conclusion::Stocked(stocked) | Conclusion::Offered(stocked)) = conclusion
-                else {
-                    return;
-                };
+            (Some(Operation::Concluded(Conclusion::Moved(place))), _) => return place,
+            (
+                Some(Operation::Concluded(
+                    Conclusion::Stocked(stocked) | Conclusion::Offered(stocked),
+                )),
+                Frame::Decline { channel, .. },
+            ) => {
+                drop((state, lent));
                 match self.flow(channel) {
                     Some(flow) => self.put_back(&flow, stocked),
                     None => self.push(stocked.name.untaken(channel)),
                 }
             }
-            (Some(ended), frame) if ended.is_unsettled() => self.push(frame),
+            (Some(Operation::Waiting(_, Some(flow))), Frame::Decline { channel, .. })
+                if lent.as_ref().is_some_and(|lent| lent.is_open()) && state.lost.is_none() =>
+            {
+                state.abandoned.insert(operation, flow);
+                self.push_to_home(state, Frame::Abandon { channel, operation });
+            }
+            (Some(ended), frame) if ended.is_unsettled() => self.push_to_home(state, frame),
             _ => {}
         }
+        None
     }
 
     /// Forgets an operation whose answer nobody waits for.
     pub(crate) fn abandon(&self, operation: OperationId) {
-        let forgotten = self.state.lock().operations.remove(&operation);
+        let forgotten = self.state.lock().take_operation(operation);
         drop(forgotten);
     }
 
@@ -440,40 +396,53 @@ impl Node {
     }
 }
 
-/// Whether an operation has its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use]
-pub(crate) enum Answered {
-    No,
-    /// It is to ask again.
-    Again,
-    Yes,
-}
-
-/// Makes a frame part of the last one that waits, if both say of the same channel what was taken.
-fn append(last: &mut Frame, frame: &Frame) -> bool {
-    if let Frame::Took { channel, first, count } = last
-        && let Frame::Took { channel: same, first: next, count: more } = frame
-        && *channel == *same
-        && *first + u64::from(*count) == *next
-    {
-        *count += *more;
-        return true;
+impl State {
+    fn pass(&mut self, frame: Frame) -> Passed {
+        self.settling.pass(frame, &mut self.outgoing)
     }
-    false
-}
 
-/// A question under way.
-struct Asked<'a> {
-    node: &'a Node,
-    operation: Option<OperationId>,
-}
+    fn next_name(&mut self) -> OperationId {
+        self.next_operation += 1;
+        OperationId(self.next_operation)
+    }
 
-impl Drop for Asked<'_> {
-    fn drop(&mut self) {
-        if let Some(operation) = self.operation {
-            self.node.abandon(operation);
+    fn name_operation(&mut self, operation: Operation) -> OperationId {
+        let name = self.next_name();
+        self.operations.insert(name, operation);
+        name
+    }
+
+    /// Somebody waits for what becomes of a channel that is on its way here. Who looks time and
+    /// again is kept once.
+    fn sleep(&mut self, waker: &Waker) {
+        if !self.sleepers.iter().any(|known| known.will_wake(waker)) {
+            self.sleepers.push(waker.clone());
         }
+    }
+
+    fn take_operation(&mut self, operation: OperationId) -> Option<Operation> {
+        self.in_hand.remove(&operation);
+        self.operations.remove(&operation)
+    }
+
+    /// How an operation ended, if it has; if not, it will wake this waker.
+    fn conclusion(&mut self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
+        let flow = match self.take_operation(operation) {
+            // Nobody was told that it is taken, so it is another's by now.
+            Some(Operation::Concluded(Conclusion::Offered(_) | Conclusion::Stocked(_)))
+                if self.lost.is_some() =>
+            {
+                None
+            }
+            Some(Operation::Concluded(conclusion)) => return Poll::Ready(conclusion),
+            Some(Operation::Waiting(_, flow)) => flow,
+            None => None,
+        };
+        if let Some(cause) = &self.lost {
+            return Poll::Ready(Conclusion::Ended(End::Lost(cause.clone())));
+        }
+        self.operations.insert(operation, Operation::Waiting(waker.clone(), flow));
+        Poll::Pending
     }
 }
 

@@ -26,8 +26,8 @@
 //! - Over is final. What was not acknowledged is dropped with the session and never carried into
 //!   another: the coordinator cannot know how much of it had come, and a part of it might happen
 //!   twice, or the rest without its beginning.
-//! - When the other side *does not acknowledge*, a node stops taking new frames at the [`Window`];
-//!   the coordinator, which only answers, cuts off a node that is too far behind.
+//! - When the other side *does not acknowledge*, no new frames are taken at the [`Window`]. The
+//!   coordinator, for which much may wait, cuts off a node that is too far behind.
 //!
 //! # Secrets
 //!
@@ -64,10 +64,13 @@ impl Window {
     /// Of a node: enough for a fast link, and little beside the program's own memory. The other
     /// side acknowledges each quarter of it unasked.
     pub const NODE: Self = Self { bytes: 4 << 20, frames: 1 << 16 };
+
+    /// Of the coordinator to each node. The same, for the node acknowledges as much unasked.
+    pub const COORDINATOR: Self = Self::NODE;
 }
 
 /// One side of a session.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Session {
     epoch: u64,
     /// The last frame that has a number.
@@ -88,7 +91,7 @@ pub struct Session {
 }
 
 /// A batch that the other side may not have.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Kept {
     last: u64,
     bytes: Bytes,
@@ -101,7 +104,7 @@ impl Kept {
 }
 
 /// Whether an acknowledgement is due.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Debt {
     Nothing,
     /// With the next batch, or at the next tick.

@@ -39,8 +39,10 @@ pub fn pack<T: Serialize + ?Sized>(node: &Arc<Node>, value: &T) -> Result<Parcel
     });
     let popped = OnDrop(|| DEPARTURES.with_borrow_mut(Vec::pop));
     let encoded = codec::encode(value);
-    let departure = popped.now().expect("what was pushed above");
-    Ok(Parcel { codec: codec::CODEC, payload: encoded?.into(), passages: departure.passages })
+    let mut departure = popped.now().expect("what was pushed above");
+    let payload = encoded?.into();
+    let passages = std::mem::take(&mut departure.passages);
+    Ok(Parcel { codec: codec::CODEC, payload, passages })
 }
 
 /// Decodes a value from another process; its handles arrive with it.
@@ -77,6 +79,15 @@ impl Drop for Undelivered {
     }
 }
 
+/// A value that could not be encoded: its handles stay.
+impl Drop for Departure {
+    fn drop(&mut self) {
+        if !self.passages.is_empty() {
+            self.node.undo_departure(&self.passages);
+        }
+    }
+}
+
 impl Drop for Arrival {
     fn drop(&mut self) {
         self.passages.drain(..).flatten().for_each(|unclaimed| self.node.give_back(unclaimed));
@@ -94,6 +105,7 @@ pub(crate) fn depart(
     DEPARTURES.with_borrow_mut(|all| {
         let departure = all.last_mut().ok_or(Stranded::NoMessage)?;
         if departure.passages.len() == HANDLES_MAX {
+            node.undo_departure(&[passage]);
             return Err(Stranded::TooMany);
         }
         departure.passages.push(passage);

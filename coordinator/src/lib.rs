@@ -7,10 +7,10 @@
 //!
 //! # The walk of a task
 //!
-//! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`]
-//! (Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the worker ->
-//! `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's result
-//! channel.
+//! `Spawn` frame -> [`server`] -> here -> [`scheduler`] (the request pool) -> [`placement`] (a
+//! policy, such as Algorithm 1) -> a `Run` frame, or a `Launch` for the [`platform`] first -> the
+//! worker -> `Finished` -> [`scheduler`] -> [`relay`]: the outcome is the one message on the task's
+//! result channel.
 //!
 //! # Architecture invariants
 //!
@@ -23,6 +23,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use channels::chunks::Inbox;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
@@ -32,10 +33,13 @@ mod limits;
 pub mod placement;
 pub mod platform;
 mod policy;
+pub mod price;
 mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+#[cfg(feature = "cli")]
+pub mod sim;
 mod task;
 
 use deadlock::Vigil;
@@ -81,6 +85,8 @@ struct Session {
     build: Build,
     heard: Duration,
     spoke: Duration,
+    /// Large values that come in pieces.
+    incoming: Inbox,
 }
 
 impl Coordinator {
@@ -152,7 +158,8 @@ impl Coordinator {
             commands.push(Command::Close { session, reason });
             return;
         }
-        let session_now = Session { role, build, heard: now, spoke: now };
+        let session_now =
+            Session { role, build, heard: now, spoke: now, incoming: Inbox::default() };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
@@ -189,8 +196,9 @@ impl Coordinator {
                 self.scheduler.on_client(*workers_max, *place);
                 Ok(())
             }
-            Role::Worker { launch, threads, .. } => {
-                let expected = self.scheduler.on_worker(now, session, *launch, *threads);
+            Role::Worker { launch, threads, memory_bytes, .. } => {
+                let has = (*threads, *memory_bytes);
+                let expected = self.scheduler.on_worker(now, session, *launch, has);
                 expected.then_some(()).ok_or_else(|| format!("nobody waits for launch {launch}"))
             }
         }
@@ -205,7 +213,12 @@ impl Coordinator {
     ) {
         let Some(known) = self.sessions.get_mut(&session) else { return };
         known.heard = now;
-        if let Err(violation) = self.on_frame(now, session, frame, commands) {
+        let complete = known.incoming.receive(frame).map_err(Violation::from);
+        let done = complete.and_then(|frame| match frame {
+            Some(frame) => self.on_frame(now, session, frame, commands),
+            None => Ok(()),
+        });
+        if let Err(violation) = done {
             let reason = format!("it broke the protocol: {violation}");
             self.cut(now, session, reason, commands);
         }
@@ -265,15 +278,17 @@ impl Coordinator {
             }
             Frame::Spawn { task, name, signature, options, result, arguments } => {
                 let spawn = Spawn { task, name, signature, options, result };
-                self.scheduler.on_spawn(session, spawn, arguments, relay, commands)
+                self.scheduler.on_spawn(now, session, spawn, arguments, relay, commands)
             }
             Frame::Abort { task } => {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
             Frame::Finished { task, attempt, outcome, elapsed_us } => {
-                self.scheduler.on_elapsed(Duration::from_micros(elapsed_us));
-                self.scheduler.on_finished(now, session, (task, attempt), outcome, relay, commands)
+                let elapsed = Duration::from_micros(elapsed_us);
+                self.scheduler.on_elapsed(elapsed);
+                let attempt = (task, attempt, elapsed);
+                self.scheduler.on_finished(now, session, attempt, outcome, relay, commands)
             }
             report @ Frame::Report { .. } => {
                 self.scheduler.on_report(now, session, &report);
@@ -311,6 +326,7 @@ impl Coordinator {
     /// Fences whoever was silent for the lease; says something to whoever heard nothing for long.
     fn on_tick(&mut self, now: Duration, commands: &mut Vec<Command>) {
         self.scheduler.on_tick(now, &mut self.relay, commands);
+        self.relay.on_tick(commands);
         let lease = self.settings.lease;
         let silent = |since: Duration| now.saturating_sub(since) > lease;
         let dead: Vec<SessionId> = self

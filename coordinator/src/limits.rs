@@ -2,7 +2,7 @@
 //! that runs wild does not take the others with it.
 
 /// Generous bounds: an honest program comes near them only by mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Channels to which it has a handle, those of outcomes included.
     pub channels_max: usize,

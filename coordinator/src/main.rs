@@ -1,4 +1,5 @@
-//! `farspawn coordinator`: the coordinator as a process of its own.
+//! `farspawn coordinator`: the coordinator as a process of its own. `farspawn sim`: its policies in
+//! virtual time.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,9 +12,11 @@ use anyhow::{Context, bail};
 use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
+use coordinator::placement::{self, Choice};
 use coordinator::platform::{Local, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
+use coordinator::sim::flags::Flags;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
@@ -21,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 /// Goroutines and channels across processes.
 #[derive(Debug, Parser)]
 #[command(name = "farspawn", version)]
-struct Flags {
+struct Arguments {
     #[command(subcommand)]
     command: Subcommands,
 }
@@ -33,6 +36,11 @@ enum Subcommands {
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
     /// the key file's content; one client at a time.
     Coordinator(Coordinate),
+    /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
+    /// it takes.
+    ///
+    /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
+    Sim(Box<Flags>),
 }
 
 #[derive(Debug, Parser)]
@@ -52,6 +60,10 @@ struct Coordinate {
     /// Silence in milliseconds after which a node counts as lost
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
     lease_ms: u64,
+    /// Where tasks run and how many workers there are: conventional, paper or farspawn [default:
+    /// the paper's algorithm without its polls, with workers that wait for more tasks]
+    #[arg(long, value_name = "NAME")]
+    policy: Option<placement::choice::Policy>,
     /// What a worker runs: the client's own program, and its arguments
     #[arg(required = true, last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -61,7 +73,16 @@ struct Coordinate {
 async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
-    let Flags { command: Subcommands::Coordinator(flags) } = Flags::parse();
+    match Arguments::parse().command {
+        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Sim(flags) => {
+            std::io::stdout().write_all(flags.run()?.as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
@@ -73,8 +94,9 @@ async fn main() -> anyhow::Result<()> {
         arguments: arguments.to_vec(),
         environment: vec![threads],
     });
-    let policy =
+    let mut policy =
         Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
+    policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
     let settings =
         Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
@@ -91,6 +113,16 @@ async fn main() -> anyhow::Result<()> {
     let totals = serve(listener, config, Box::new(platform), stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
+}
+
+/// A policy for workers on this machine.
+fn choice(name: placement::choice::Policy, policy: &Policy) -> anyhow::Result<Choice> {
+    let mut choice = Choice::new(name, policy.local_shape(), policy.workers_max);
+    // A worker costs nothing here while it waits.
+    choice.tuning.linger = policy.idle_timeout;
+    choice.tuning.idle_max = policy.idle_timeout;
+    choice.build(0)?;
+    Ok(choice)
 }
 
 /// Reads the key, or makes one that only this user can read.

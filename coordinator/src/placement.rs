@@ -1,150 +1,220 @@
-//! Where a task runs: Algorithm 1 of the paper, line by line.
+//! Where tasks run, and how many workers there are: the policies, on one interface.
 //!
-//! The paper's workers poll; ours push what a poll would have told (`Report`), and the coordinator
-//! asks this function whenever an answer might have changed. Names are the paper's.
+//! A [`Placement`] is a pure state machine. [`Event`]s and the time go in, [`Command`]s come out.
+//! It sees tasks, kinds of tasks and workers as small numbers that its caller gives out and may
+//! give out again once the old bearer is gone; it knows no session, no frame and no clock. The
+//! coordinator's scheduler drives one for real, and [`crate::sim`] drives the same in virtual time.
 //!
-//! ```text
-//!  1  begin
-//!  2    while true do
-//!  3      req <- server.listen()
-//!  4      worker <- lookup(req.workerId)
-//!  5      if now - worker.start < thr_time * execTimeout then
-//!  6        if req.currCPU < thr_cpu and req.currMem < thr_mem
-//!  7           and |req.currTasks| < worker.threads - 1 and requestPool != {} then
-//!  8          task <- requestPool.pop()
-//!  9          req.connection.send(task)
-//! 10          continue
-//! 11      if req.currTasks == {} then
-//! 12        req.connection.send(shutdown)
-//! 13      else
-//! 14        req.connection.send(continue)
-//! ```
+//! - [`conventional`]: an invocation a task, as without Farspawn.
+//! - [`paper`]: Algorithm 1 of the paper, line by line.
+//! - [`farspawn`]: ours, and the default.
 //!
-//! Readings taken where the paper is silent: `continue` in line 10 goes on with the loop, so the
-//! shutdown test is skipped; `threads - 1` is at least one; a task parked on a channel occupies no
-//! thread, so it is not among `currTasks` in line 7, but a worker that holds any task is not empty
-//! in line 11.
+//! # A task, as a policy sees it
+//!
+//! [`Event::Spawned`] -> [`Command::Dispatch`] -> [`Event::Finished`]. After its worker was
+//! [`Event::Lost`], it is either [`Event::Returned`] to the pool or finished without a [`Usage`]. A
+//! task that is given up while it waits is [`Event::Withdrawn`].
+//!
+//! # A worker
+//!
+//! [`Command::Launch`] -> [`Event::Ready`], or [`Event::Refused`] -> [`Command::Shutdown`] ->
+//! [`Event::Lost`]. A worker that dies by itself goes from ready to lost.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
-/// The paper's thresholds.
+pub mod choice;
+pub mod conventional;
+pub mod farspawn;
+pub mod paper;
+
+pub use choice::{Choice, Refusal};
+
+/// A task, from its spawn to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskNo(pub u32);
+
+/// What kind a task is of: tasks of one kind are expected to need about the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindNo(pub u32);
+
+/// A worker, from its first word to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerNo(pub u32);
+
+/// Whose task it is; applications share the workers fairly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppNo(pub u32);
+
+/// What is known of a task when it is spawned.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Thresholds {
-    /// `thr_time`: the part of the time limit after which no task is given any more.
-    pub time: f64,
-    /// `execTimeout`: the platform's time limit for a worker.
-    pub exec_timeout: Duration,
-    /// `thr_cpu`: 1.0 is all threads of the worker.
-    pub cpu: f32,
-    /// `thr_mem`: 1.0 is the worker's memory limit.
-    pub memory: f32,
+pub struct Spawned {
+    /// Its kind.
+    pub kind: KindNo,
+    /// The task that spawned it, if that has not ended: the two talk to each other.
+    pub parent: Option<TaskNo>,
+    /// Whose it is.
+    pub app: AppNo,
 }
 
-impl Default for Thresholds {
-    /// 80 % of 900 s as in the paper, which does not tell the other two.
-    fn default() -> Self {
-        Self { time: 0.8, exec_timeout: Duration::from_secs(900), cpu: 0.95, memory: 0.9 }
-    }
+/// What a task took, as its worker measured it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// From its start on the worker to its end.
+    pub wall: Duration,
+    /// CPU time.
+    pub cpu: Duration,
+    /// Time in which it could have gone on but had to wait: for a CPU, or to be let on the network.
+    pub queued: Duration,
+    /// Bytes that it moved over its worker's network.
+    pub bytes: u64,
+    /// Bytes of the channel between it and its parent, wherever the ends were.
+    pub channel_bytes: u64,
+    /// Memory at its highest, in bytes.
+    pub memory: u64,
 }
 
-/// A worker, and what its last report said (`worker` and `req`).
+/// What a worker has to give.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Poll {
-    /// `worker.start`.
-    pub start: Duration,
-    /// `worker.threads`.
+pub struct Shape {
+    /// Threads that it shows: `worker.threads` of the paper.
     pub threads: u32,
-    /// `req.currCPU`.
+    /// CPUs that it is really granted: vCPU steps, or a quota.
+    pub cores: f64,
+    /// Memory in bytes.
+    pub memory: u64,
+    /// Memory that it needs for itself.
+    pub memory_base: u64,
+    /// Bytes a second of its network.
+    pub network: f64,
+    /// The platform's time limit, from its start.
+    pub lifetime: Duration,
+}
+
+/// What a worker's poll tells (the paper's `req`).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Report {
+    /// 1.0 is all of its CPU.
     pub cpu: f32,
-    /// `req.currMem`.
+    /// 1.0 is all of its memory.
     pub memory: f32,
-    /// `|req.currTasks|` in line 7: tasks that occupy a thread.
+    /// Tasks that occupy a thread.
     pub running: u32,
-    /// `|req.currTasks|` in line 11: tasks that it holds.
+    /// Tasks that it holds, those parked on channels included.
     pub held: u32,
 }
 
-/// The coordinator's reply.
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event {
+    /// A task is to be run.
+    Spawned(TaskNo, Spawned),
+    /// A task that waits is given up.
+    Withdrawn(TaskNo),
+    /// A task ended, and what it took. Without usage if its worker died and it will not run again.
+    Finished(TaskNo, Option<Usage>),
+    /// A task's worker died, and the task is to run again.
+    Returned(TaskNo),
+    /// A worker is there: what it has, and how long its launch took.
+    Ready(WorkerNo, Shape, Duration),
+    /// A worker polls.
+    Polled(WorkerNo, Report),
+    /// A worker is gone. Its tasks are returned or finished next.
+    Lost(WorkerNo),
+    /// A worker that was to be told to end is still needed, by something there that outlived its
+    /// task: it was not told.
+    Kept(WorkerNo),
+    /// The platform did not start a worker.
+    Refused,
+    /// The time of [`Placement::wake_at`] has come.
+    Tick,
+}
+
+/// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Reply {
-    /// Line 9: give it a task from the pool.
-    Task,
-    /// Line 12.
-    Shutdown,
-    /// Line 14.
-    Continue,
+pub enum Command {
+    /// Start a worker.
+    Launch,
+    /// Give a task to a worker.
+    Dispatch(TaskNo, WorkerNo),
+    /// Tell a worker without tasks to end.
+    Shutdown(WorkerNo),
+    /// Tell a worker that polls that it has nothing new.
+    Continue(WorkerNo),
 }
 
-/// Lines 5 to 14.
-pub fn algorithm_1(
-    now: Duration,
-    poll: &Poll,
-    request_pool: usize,
-    thresholds: &Thresholds,
-) -> Reply {
-    let age = now.saturating_sub(poll.start);
-    if age < thresholds.exec_timeout.mul_f64(thresholds.time)
-        && poll.cpu < thresholds.cpu
-        && poll.memory < thresholds.memory
-        && poll.running < slots(poll.threads)
-        && request_pool > 0
-    {
-        return Reply::Task;
+/// What a policy asks of the workers' side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WorkerSide {
+    /// How often workers poll. `None`: they are pushed their tasks.
+    pub poll: Option<Duration>,
+    /// From the start of a worker's program to its first word.
+    pub registration: Duration,
+    /// Transfers at once on a worker; the others wait on the worker.
+    pub transfers_max: Option<u32>,
+    /// Tasks on the CPU at once, in the order in which they came, instead of sharing it.
+    pub cpu_gate: Option<u32>,
+    /// How a task's output comes to the task that it spawned.
+    pub channels: Channels,
+    /// When a worker ends.
+    pub life: Life,
+    /// What the platform's front door adds to an invocation by the client itself.
+    pub front_door: Duration,
+}
+
+/// When a worker ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// With its first task, as a function does that returns.
+    OneTask,
+    /// When it is told to.
+    UntilShutdown,
+}
+
+/// How a task's output comes to the task that it spawned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channels {
+    /// Through the object store, always.
+    Stored,
+    /// Through memory on one worker, through the relay else.
+    Linked,
+}
+
+/// A policy.
+pub trait Placement: Debug + Send {
+    /// Takes one event in; what is to be done is added to `commands`, in order. `now` never goes
+    /// back.
+    fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>);
+
+    /// When it wants a tick, if it does.
+    fn wake_at(&self) -> Option<Duration> {
+        None
     }
-    if poll.held == 0 { Reply::Shutdown } else { Reply::Continue }
-}
 
-/// `worker.threads - 1`: how many tasks may occupy a worker's threads, one being reserved.
-pub fn slots(threads: u32) -> u32 {
-    threads.saturating_sub(1).max(1)
-}
-
-/// How many workers the pool calls for. The paper spawns by a fixed threshold that it does not
-/// tell; this is one slot for every task that runs or waits.
-pub fn workers_wanted(running: usize, request_pool: usize, threads: u32) -> usize {
-    (running + request_pool).div_ceil(slots(threads) as usize)
+    /// What it asks of the workers' side.
+    fn worker_side(&self) -> WorkerSide;
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+const SHAPE: Shape = Shape {
+    threads: 6,
+    cores: 6.0,
+    memory: 10 << 30,
+    memory_base: 150_000_000,
+    network: 75e6,
+    lifetime: Duration::from_secs(900),
+};
 
-    const IDLE: Poll =
-        Poll { start: Duration::ZERO, threads: 4, cpu: 0.1, memory: 0.1, running: 0, held: 0 };
+/// What is at a number that was given out.
+fn at<T>(slots: &mut [Option<T>], number: u32) -> Option<&mut T> {
+    slots.get_mut(number as usize)?.as_mut()
+}
 
-    #[track_caller]
-    fn check(seconds: u64, poll: Poll, pool: usize, expected: Reply) {
-        let reply = algorithm_1(Duration::from_secs(seconds), &poll, pool, &Thresholds::default());
-        assert_eq!(reply, expected, "after {seconds} s, {poll:?}, pool of {pool}");
+/// Puts something at a number, which may be new.
+fn put<T>(slots: &mut Vec<Option<T>>, number: u32, value: T) {
+    let index = number as usize;
+    if slots.len() <= index {
+        slots.resize_with(index + 1, || None);
     }
-
-    #[test]
-    fn line_by_line() {
-        let busy = Poll { running: 3, held: 3, ..IDLE };
-        check(0, IDLE, 1, Reply::Task);
-        check(0, Poll { running: 2, held: 2, ..IDLE }, 1, Reply::Task);
-        check(0, busy, 1, Reply::Continue);
-        check(0, Poll { running: 0, held: 3, ..IDLE }, 1, Reply::Task);
-        check(0, IDLE, 0, Reply::Shutdown);
-        check(0, Poll { held: 1, ..IDLE }, 0, Reply::Continue);
-        check(0, Poll { cpu: 0.95, ..IDLE }, 1, Reply::Shutdown);
-        check(0, Poll { memory: 0.9, held: 1, ..IDLE }, 1, Reply::Continue);
-        check(719, IDLE, 1, Reply::Task);
-        check(720, IDLE, 1, Reply::Shutdown);
-        check(720, busy, 1, Reply::Continue);
-    }
-
-    #[test]
-    fn one_thread_is_reserved_but_never_the_only_one() {
-        assert_eq!([0, 1, 2, 3, 6].map(slots), [1, 1, 1, 2, 5]);
-        check(0, Poll { threads: 1, ..IDLE }, 1, Reply::Task);
-    }
-
-    #[test]
-    fn a_slot_for_every_task() {
-        assert_eq!(workers_wanted(0, 0, 2), 0);
-        assert_eq!(workers_wanted(0, 3, 2), 3);
-        assert_eq!(workers_wanted(5, 6, 6), 3);
-    }
+    slots[index] = Some(value);
 }

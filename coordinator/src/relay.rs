@@ -15,12 +15,14 @@
 //!   does not wait. `gate`: who has to wait until another's liberty ends.
 //! - `credits`, `window`: those liberties, as pure functions.
 //! - `proposals`: sends of selects, exactly one of which happens.
+//! - `landing`: channels that go home to a node.
 //! - `leases`: values in somebody's hands that may come back.
 //! - `cargo`: values under way. `ledger`: what each session has. `violation`: what none may do.
 
 mod cargo;
 pub mod credits;
 mod gate;
+mod landing;
 mod leases;
 mod ledger;
 mod proposals;
@@ -41,12 +43,13 @@ use crate::Command;
 use crate::limits::Limits;
 pub use cargo::Cargo;
 use gate::{Flow, Wish};
+use landing::{Course, Prospects};
 use ledger::Ledger;
 use proposals::{Proposals, Watches};
 pub use violation::Violation;
 
 /// All channels at home here.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
     ledger: Ledger,
@@ -55,11 +58,12 @@ pub struct Relay {
     /// only handle is in the buffer of another …: the list takes them one by one, where recursion
     /// would take a part of the stack for each.
     gone: VecDeque<Gone>,
+    prospects: Prospects,
     /// Scratch space, so that a message allocates nothing.
     effects: Vec<Effect<Waiter>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Home {
     chan: Chan<Cargo, Waiter>,
     /// All handles, attached or held, by side. More than a peer can have in a lifetime.
@@ -75,9 +79,10 @@ struct Home {
     last_sender: Option<SessionId>,
     /// Credits and early offers, since there have been reasons for some.
     flow: Option<Box<Flow>>,
+    course: Course,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Waiter {
     session: SessionId,
     operation: OperationId,
@@ -106,7 +111,7 @@ impl chan::Waiter for Waiter {
 }
 
 /// Handles of one side that are gone.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Gone {
     channel: ChannelId,
     side: Side,
@@ -119,8 +124,9 @@ impl Relay {
     /// No channels.
     pub fn new(limits: Limits) -> Self {
         let ledger = Ledger::new(limits);
-        let (homes, proposals) = (BTreeMap::new(), Proposals::default());
-        Self { homes, ledger, proposals, gone: VecDeque::new(), effects: Vec::new() }
+        let (proposals, prospects) = (Proposals::default(), Prospects::default());
+        let (gone, effects) = (VecDeque::new(), Vec::new());
+        Self { homes: BTreeMap::new(), ledger, proposals, gone, prospects, effects }
     }
 
     /// A session begins.
@@ -167,6 +173,7 @@ impl Relay {
                 watches: Watches::default(),
                 last_sender: None,
                 flow: None,
+                course: Course::of(session),
             },
         );
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
@@ -266,10 +273,11 @@ impl Relay {
         side: Side,
         commands: &mut Vec<Command>,
     ) {
+        let detaches = self.ledger.detaches(session);
         let Some(flow) = self.flow_mut(channel) else { return };
         let places = match side {
             Side::Send => {
-                flow.credits.leave(session);
+                flow.credits.leave(session, detaches);
                 Vec::new()
             }
             Side::Receive => flow.window.leave(session),
@@ -328,7 +336,7 @@ impl Relay {
             let mut asked = Vec::new();
             if let Some(flow) = &mut home.flow {
                 asked = flow.fence(session);
-                flow.credits.leave(session);
+                flow.credits.leave(session, 0);
             }
             dropped.into_iter().for_each(|cargo| self.lose(cargo, end));
             for wish in asked {
@@ -349,7 +357,7 @@ impl Relay {
 
     /// Checks that a session may start an operation.
     fn may_start(
-        &self,
+        &mut self,
         session: SessionId,
         channel: ChannelId,
         side: Side,
@@ -360,7 +368,10 @@ impl Relay {
         }
         match self.ledger.parked(session, channel, operation) {
             Some(_) => Err(Violation::Busy(operation)),
-            None => Ok(()),
+            None => {
+                self.note_operations(session, channel, 1);
+                Ok(())
+            }
         }
     }
 
@@ -371,11 +382,14 @@ impl Relay {
             if let Some(gone) = self.gone.pop_front() {
                 self.count_down(gone, commands);
             } else if let Some(channel) = self.proposals.due.pop() {
-                self.perform(channel, commands);
+                if !self.is_sent(channel) {
+                    self.perform(channel, commands);
+                }
             } else {
-                return;
+                break;
             }
         }
+        self.ask_due(commands);
     }
 
     /// Handles are gone. Without any of a side the channel ends for the other; without any at all
@@ -389,6 +403,7 @@ impl Relay {
         debug_assert!(home.handles[side as usize] >= count, "every handle is counted");
         home.handles[side as usize] = home.handles[side as usize].saturating_sub(count);
         if home.handles[side as usize] > 0 {
+            self.prospects.afoot.insert(channel);
             return;
         }
         let effects = &mut self.effects;
@@ -412,11 +427,12 @@ impl Relay {
     fn perform(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
         let mut effects = mem::take(&mut self.effects);
         for Effect { waiter: Waiter { session, operation, .. }, place, turn } in effects.drain(..) {
+            let Some(home) = self.homes.get_mut(&channel) else { break };
+            let mut may_be_prepared = false;
             if turn != Turn::Offered {
                 self.ledger.unpark(session, channel, operation);
-                self.end_offered(channel, place);
+                may_be_prepared = home.watches.has_offered();
             }
-            let Some(home) = self.homes.get_mut(&channel) else { break };
             let end = || home.chan.ended().cloned().unwrap_or(End::Closed);
             let frame = match turn {
                 Turn::Sent => Frame::Sent { operation },
@@ -424,7 +440,7 @@ impl Relay {
                 Turn::Offered => match home.chan.offered(place) {
                     Some(cargo) => {
                         let (attempt, parcel) = (cargo.attempt(), cargo.parcel.clone());
-                        Frame::Offer { operation, attempt, parcel }
+                        Frame::Offer { channel, operation, attempt, parcel }
                     }
                     None => continue,
                 },
@@ -436,6 +452,9 @@ impl Relay {
                 }
             };
             commands.push(Command::send(session, frame));
+            if may_be_prepared {
+                self.end_offered(channel, place);
+            }
         }
         self.effects = effects;
         self.end_tries(channel, commands);

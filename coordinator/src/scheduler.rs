@@ -19,11 +19,15 @@ use channels::outcome::Outcome;
 use channels::wire::{Frame, Parcel, Place, Stats};
 
 use crate::Command;
-use crate::placement::{Poll, Reply, Thresholds, algorithm_1, workers_wanted};
+use crate::placement::paper::Poll;
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
 use crate::task::{State, Task};
+
+mod pushed;
+mod steer;
+use steer::Steer;
 
 /// Workers that failed to start, one after the other, before the tasks in the pool are given up,
 /// or, if there are other workers, before launches are spaced out.
@@ -52,6 +56,8 @@ pub struct Scheduler {
     launch_after: Duration,
     /// Counts for the report at the end.
     totals: Totals,
+    /// A policy of `placement` that was chosen by name.
+    steer: Option<Steer>,
 }
 
 /// What was done so far.
@@ -76,12 +82,13 @@ struct Worker {
     tasks: BTreeSet<TaskId>,
     idle_since: Duration,
     draining: bool,
+    memory_bytes: u64,
 }
 
 impl Scheduler {
     /// No tasks, no workers.
     pub fn new(policy: Policy) -> Self {
-        Self {
+        let mut scheduler = Self {
             policy,
             tasks: BTreeMap::new(),
             pool: Line::default(),
@@ -92,7 +99,10 @@ impl Scheduler {
             failed_launches: 0,
             launch_after: Duration::ZERO,
             totals: Totals::default(),
-        }
+            steer: None,
+        };
+        scheduler.take_wheel();
+        scheduler
     }
 
     /// What was done so far.
@@ -134,6 +144,7 @@ impl Scheduler {
             self.policy.workers_max = workers_max as usize;
         }
         self.policy.place = place;
+        self.take_wheel();
     }
 
     /// A worker of a launch that is expected said hello. False if nobody waits for it.
@@ -142,23 +153,27 @@ impl Scheduler {
         now: Duration,
         session: SessionId,
         launch: u64,
-        threads: u32,
+        (threads, memory_bytes): (u32, u64),
     ) -> bool {
-        if self.starting.remove(&launch).is_none() {
-            return false;
-        }
+        let Some(asked) = self.starting.remove(&launch) else { return false };
         self.failed_launches = 0;
         self.launch_after = now;
         let poll = Poll { start: now, threads, cpu: 0.0, memory: 0.0, running: 0, held: 0 };
         let tasks = BTreeSet::new();
-        let worker = Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false };
+        let worker =
+            Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false, memory_bytes };
         self.workers.insert(session, worker);
+        let shape = self.shape(threads, memory_bytes);
+        if let Some(steer) = &mut self.steer {
+            steer.on_worker(now, session, shape, now.saturating_sub(asked));
+        }
         true
     }
 
     /// A task is to be run.
     pub fn on_spawn(
         &mut self,
+        now: Duration,
         spawner: SessionId,
         spawn: Spawn,
         arguments: Parcel,
@@ -176,6 +191,10 @@ impl Scheduler {
         let id = spawn.task;
         let (place, arguments) = (self.places.allot(), Some(arguments));
         self.pool.push(place, id);
+        let beside = self.beside(spawner);
+        if let Some(steer) = &mut self.steer {
+            steer.on_spawn(now, id, &spawn.name, beside);
+        }
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
         self.tasks.insert(id, task);
         if self.tasks.len() > TASKS_MAX {
@@ -197,6 +216,7 @@ impl Scheduler {
         if !worker.tasks.is_empty() {
             worker.idle_since = now;
         }
+        self.report_to_policy(now, session);
     }
 
     /// An attempt ended on a worker.
@@ -204,7 +224,7 @@ impl Scheduler {
         &mut self,
         now: Duration,
         session: SessionId,
-        (id, attempt): (TaskId, u32),
+        (id, attempt, wall): (TaskId, u32, Duration),
         outcome: Parcel,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
@@ -216,6 +236,10 @@ impl Scheduler {
         let outcome = relay.take_in(session, payer, outcome)?;
         if let Some(worker) = self.workers.get_mut(&session) {
             if current {
+                if let Some(steer) = &mut self.steer {
+                    let usage = worker.usage(wall, worker.memory_bytes);
+                    steer.on_finished(now, id, Some(usage));
+                }
                 worker.tasks.remove(&id);
             }
             worker.poll.held = worker.tasks.len() as u32;
@@ -258,6 +282,9 @@ impl Scheduler {
             return;
         }
         self.failed_launches += 1;
+        if let Some(steer) = &mut self.steer {
+            steer.on_refused(now);
+        }
         let Some(beyond) = self.failed_launches.checked_sub(FAILED_LAUNCHES_MAX) else { return };
         if !self.workers.is_empty() {
             self.launch_after = now + LAUNCH_SPACE * (1 << beyond.min(6));
@@ -280,6 +307,9 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) {
         let Some(worker) = self.workers.remove(&session) else { return };
+        if let Some(steer) = &mut self.steer {
+            steer.on_lost(now, session);
+        }
         self.totals.workers += now.saturating_sub(worker.poll.start);
         commands.push(Command::Stop { launch: worker.launch });
         for id in worker.tasks {
@@ -289,6 +319,9 @@ impl Scheduler {
             } else if task.attempt <= task.spawn.options.retries {
                 task.state = State::Pooled;
                 self.pool.restore(task.place, id);
+                if let Some(steer) = &mut self.steer {
+                    steer.on_returned(now, id);
+                }
             } else {
                 self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
             }
@@ -308,51 +341,15 @@ impl Scheduler {
 
     /// Gives tasks to workers, and asks for more workers. Called after every event.
     pub fn place(&mut self, now: Duration, relay: &mut Relay, commands: &mut Vec<Command>) {
+        if self.place_by_policy(now, relay, commands) {
+            return;
+        }
         while !self.pool.is_empty() {
             let Some(session) = self.choose(now) else { break };
             let Some((_, id)) = self.pool.pop() else { break };
             self.run(id, session, relay, commands);
         }
         self.launch(now, commands);
-    }
-
-    /// The worker for the task at the head of the pool: one to which Algorithm 1 replies with a
-    /// task, the least occupied first.
-    ///
-    /// Beyond the paper, a worker that holds no task gets one whatever its last reading said: its
-    /// CPU has been idle since, and if its memory is short, no other will have more.
-    fn choose(&self, now: Duration) -> Option<SessionId> {
-        let can_launch = now >= self.launch_after
-            && self.workers.len() + self.starting.len() < self.policy.workers_max;
-        let more_to_come = can_launch || !self.starting.is_empty();
-        let workers = self.workers.iter().filter(|(_, worker)| self.is_able(now, worker));
-        let ready = |worker: &Worker| {
-            let reply = algorithm_1(now, &worker.poll, self.pool.len(), &self.policy.thresholds);
-            reply == Reply::Task || worker.tasks.is_empty()
-        };
-        match self.policy.place {
-            Place::Auto => workers
-                .filter(|(_, worker)| ready(worker))
-                .min_by_key(|(_, worker)| (worker.poll.running, worker.tasks.len()))
-                .map(|(session, _)| *session),
-            Place::Together => {
-                let (session, worker) = workers.min_by_key(|(session, _)| **session)?;
-                ready(worker).then_some(*session)
-            }
-            Place::Apart => {
-                let (session, worker) =
-                    workers.min_by_key(|(session, worker)| (worker.tasks.len(), **session))?;
-                let alone = worker.tasks.is_empty() || !more_to_come;
-                (alone && ready(worker)).then_some(*session)
-            }
-        }
-    }
-
-    /// Whether a worker may get tasks at all (line 5).
-    fn is_able(&self, now: Duration, worker: &Worker) -> bool {
-        let Thresholds { time, exec_timeout, .. } = self.policy.thresholds;
-        let age = now.saturating_sub(worker.poll.start);
-        !worker.draining && age < exec_timeout.mul_f64(time)
     }
 
     fn run(
@@ -388,26 +385,11 @@ impl Scheduler {
         commands.push(Command::send(session, frame));
     }
 
-    /// The paper's static spawning: a slot for every task, up to the limit.
-    fn launch(&mut self, now: Duration, commands: &mut Vec<Command>) {
-        if self.pool.is_empty() || now < self.launch_after {
-            return;
-        }
-        let able = self.workers.values().filter(|worker| self.is_able(now, worker));
-        let running = |worker: &Worker| worker.poll.running.min(worker.poll.held) as usize;
-        let running: usize = able.clone().map(running).sum();
-        let wanted = match self.policy.place {
-            Place::Together => 1,
-            Place::Apart => self.tasks.len(),
-            Place::Auto => workers_wanted(running, self.pool.len(), self.policy.threads),
-        };
-        let there = able.count() + self.starting.len();
-        for _ in there..wanted.min(self.policy.workers_max) {
-            self.next_launch += 1;
-            self.totals.launches += 1;
-            self.starting.insert(self.next_launch, now);
-            commands.push(Command::Launch { launch: self.next_launch });
-        }
+    fn start_worker(&mut self, now: Duration, commands: &mut Vec<Command>) {
+        self.next_launch += 1;
+        self.totals.launches += 1;
+        self.starting.insert(self.next_launch, now);
+        commands.push(Command::Launch { launch: self.next_launch });
     }
 
     /// Time has passed: launches that say nothing are given up, and idle workers let go.
@@ -420,26 +402,10 @@ impl Scheduler {
             let reason = format!("its worker said nothing for {timeout:?}");
             self.on_launch_failed(now, launch, &reason, relay, commands);
         }
-        if self.pool.is_empty() {
+        if let Some(steer) = &mut self.steer {
+            steer.on_tick(now);
+        } else if self.pool.is_empty() {
             self.release_idle(now, relay, commands);
-        }
-    }
-
-    /// Line 12 of Algorithm 1, after a while: a local worker costs nothing while it waits. One that
-    /// still has handles stays: something there that outlived its task may be using them.
-    fn release_idle(&mut self, now: Duration, relay: &Relay, commands: &mut Vec<Command>) {
-        for (session, worker) in &mut self.workers {
-            let reply = algorithm_1(now, &worker.poll, 0, &self.policy.thresholds);
-            let idle = now.saturating_sub(worker.idle_since) >= self.policy.idle_timeout;
-            if reply == Reply::Shutdown
-                && idle
-                && worker.tasks.is_empty()
-                && !worker.draining
-                && !relay.has_handles(*session)
-            {
-                worker.draining = true;
-                commands.push(Command::send(*session, Frame::Shutdown {}));
-            }
         }
     }
 
@@ -466,6 +432,9 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) {
         let Some(task) = self.tasks.remove(&id) else { return };
+        if let Some(steer) = &mut self.steer {
+            steer.on_ended(id, task.state);
+        }
         self.totals.ended += 1;
         relay.deliver_result(task.spawn.result, outcome, commands);
         if let Some(arguments) = task.arguments {

@@ -76,8 +76,20 @@ pub async fn serve(
 /// What comes in from the tasks around the loop.
 enum Input {
     Opening(Box<Opening>),
-    Batch { name: Name, envelope: Envelope, frames: Vec<Frame>, size: usize },
-    Left { name: Name, leaving: Leaving },
+    Batch {
+        name: Name,
+        envelope: Envelope,
+        frames: Vec<Frame>,
+        size: usize,
+    },
+    /// The socket of a link has taken most of what it had been given, and more waits.
+    Drained {
+        name: Name,
+    },
+    Left {
+        name: Name,
+        leaving: Leaving,
+    },
 }
 
 struct Server {
@@ -156,6 +168,11 @@ impl Server {
             Input::Opening(opening) => self.on_opening(*opening),
             Input::Batch { name, envelope, frames, size } => {
                 self.on_batch(name, envelope, frames, size);
+            }
+            Input::Drained { name } => {
+                if self.links.get(&name.session).is_some_and(|known| known.is_on(name.link)) {
+                    self.list(name.session);
+                }
             }
             Input::Left { name, leaving } => self.on_left(name, leaving),
         }
@@ -270,6 +287,11 @@ impl Server {
                     return self.handle(Event::Heard { session });
                 }
                 for frame in frames {
+                    if let Frame::Decline { channel, operation } = frame
+                        && let Some(known) = self.links.get_mut(&session)
+                    {
+                        known.give_up_offer(channel, operation);
+                    }
                     self.handle(Event::Received { session, frame });
                 }
             }
@@ -354,7 +376,7 @@ impl Server {
             }
             Command::Send { session, frame } => {
                 if let Some(link) = self.links.get_mut(&session) {
-                    link.push(&frame);
+                    link.push(frame);
                     self.list(session);
                 }
             }

@@ -1,13 +1,14 @@
 //! Carries one session's frames between a node and the coordinator, over as many links as it takes.
 //!
-//! Three loops share a link: one reads, one writes, one keeps the time. Whichever finds the link
+//! Three loops share a link: one reads and one writes, by turns of whoever works the link
+//! (`drive.rs`); one keeps the time, on the connection's own thread. Whichever finds the link
 //! broken ends all three; then a new one is tried, at once and again after growing pauses, until
-//! the session goes on or is over. Everything runs on the connection's one thread.
+//! the session goes on or is over.
 
-use std::cell::{Cell, RefCell};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::net;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,11 +17,13 @@ use channels::session::{Fault, Received, Session, Window};
 use channels::wire::{BatchWriter, Envelope, Frame, Secret, read_batch};
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::connection::Speaker;
+use crate::drive::Drive;
 use crate::lease::Reading;
 use crate::link::{Broken, Socket, ask, shake_hands};
 
@@ -114,64 +117,77 @@ impl Pauses {
 }
 
 /// One session's life.
-pub(crate) struct Carrier<'a> {
-    speaker: &'a Speaker,
-    host: &'a str,
+pub(crate) struct Carrier {
+    speaker: Speaker,
+    host: String,
     name: SessionId,
     /// How long the lease is.
     term: Duration,
-    secret: RefCell<Secret>,
-    session: RefCell<Session>,
-    /// The last frame of some batch, and when that was sealed: acknowledged, it renews the lease.
-    probe: Cell<Option<(u64, Reading)>>,
-    /// When the coordinator was last heard.
-    heard: Cell<Instant>,
-    /// Whether frames wait for the window to open.
-    held_up: Cell<bool>,
+    talk: Mutex<Talk>,
 }
 
-impl<'a> Carrier<'a> {
-    /// Carries frames both ways until the session is over; says why.
-    pub(crate) async fn live(speaker: &'a Speaker, host: &'a str, greeted: Greeted) -> String {
-        let Greeted { mut socket, name, epoch, term, secret, sent } = greeted;
+/// What has been said, and heard.
+struct Talk {
+    session: Session,
+    /// Opens the next link.
+    secret: Secret,
+    /// The last frame of some batch, and when that was sealed: acknowledged, it renews the lease.
+    probe: Option<(u64, Reading)>,
+    /// When the coordinator was last heard.
+    heard: Instant,
+    /// Whether frames wait for the window to open.
+    is_held_up: bool,
+}
+
+impl Carrier {
+    /// A session that begins.
+    pub(crate) fn new(speaker: Speaker, host: String, greeted: Greeted) -> (Arc<Self>, Socket) {
+        let Greeted { socket, name, epoch, term, secret, sent } = greeted;
         tracing::debug!("welcomed as {name}, lease {term:?}");
         speaker.lease.begin(term, sent);
         speaker.node.set_epoch(epoch);
-        let carrier = Self {
-            speaker,
-            host,
-            name,
-            term,
-            secret: RefCell::new(secret),
-            session: RefCell::new(Session::new(epoch)),
-            probe: Cell::new(None),
-            heard: Cell::new(Instant::now()),
-            held_up: Cell::new(false),
+        let talk = Talk {
+            session: Session::new(epoch),
+            secret,
+            probe: None,
+            heard: Instant::now(),
+            is_held_up: false,
         };
-        loop {
-            let cause = match carrier.carry(socket).await {
+        (Arc::new(Self { speaker, host, name, term, talk: Mutex::new(talk) }), socket)
+    }
+
+    /// Carries frames both ways until the session is over; says why.
+    pub(crate) async fn live(self: &Arc<Self>, drive: &Arc<Drive>, mut socket: Socket) -> String {
+        for number in 0.. {
+            let exchange = |socket| self.clone().exchange(socket);
+            let broken = tokio::select! {
+                broken = drive.work(number, socket, exchange) => broken,
+                broken = self.keep_time() => broken,
+            };
+            let cause = match broken {
                 Broken::Over(cause) => return cause,
                 Broken::Link(cause) => cause,
             };
-            tracing::debug!("{name} is adrift: {cause}");
-            carrier.session.borrow_mut().unlink();
+            tracing::debug!("{} is adrift: {cause}", self.name);
+            self.talk.lock().session.unlink();
             let found = tokio::select! {
-                found = carrier.rejoin() => found,
-                over = carrier.outlive(&cause) => Err(over),
+                found = self.rejoin() => found,
+                over = self.outlive(&cause) => Err(over),
             };
             socket = match found {
                 Ok(socket) => socket,
                 Err(cause) => return cause,
             };
         }
+        unreachable!("links are countless")
     }
 
-    async fn carry(&self, socket: Socket) -> Broken {
+    /// Both ways over one link.
+    async fn exchange(self: Arc<Self>, socket: Socket) -> Broken {
         let (sink, source) = socket.split();
         tokio::select! {
             broken = self.read(source) => broken,
             broken = self.write(sink) => broken,
-            broken = self.keep_time() => broken,
         }
     }
 
@@ -199,7 +215,6 @@ impl<'a> Carrier<'a> {
     /// Takes in one batch.
     fn take_in(&self, bytes: Bytes) -> Result<(), Broken> {
         self.check_lease()?;
-        self.heard.set(Instant::now());
         let size = bytes.len();
         let over = |error: &dyn std::fmt::Display| Broken::Over(error.to_string());
         let (envelope, frames) = read_batch(bytes).map_err(|error| over(&error))?;
@@ -209,12 +224,15 @@ impl<'a> Carrier<'a> {
                 _ => Broken::Over("the coordinator speaks of the link in the middle of it".into()),
             });
         }
-        let received = self.session.borrow_mut().receive(envelope, &frames, size);
+        let mut talk = self.talk.lock();
+        talk.heard = Instant::now();
+        let received = talk.session.receive(envelope, &frames, size);
         let received = received.map_err(|fault| match fault {
             Fault::Gap { .. } => Broken::Link(fault.to_string()),
             Fault::Rule(_) => over(&fault),
         })?;
-        self.on_acknowledged();
+        self.on_acknowledged(&mut talk);
+        drop(talk);
         if received == Received::New {
             frames.into_iter().for_each(|frame| self.deliver(frame));
         }
@@ -222,14 +240,13 @@ impl<'a> Carrier<'a> {
     }
 
     /// The lease is renewed by what was sent, not by what was heard. And there may be room.
-    fn on_acknowledged(&self) {
-        let session = self.session.borrow();
-        if let Some((_, sent)) = self.probe.get().filter(|(at, _)| *at <= session.acknowledged()) {
-            self.probe.set(None);
+    fn on_acknowledged(&self, talk: &mut Talk) {
+        let acknowledged = talk.session.acknowledged();
+        if let Some((_, sent)) = talk.probe.take_if(|(at, _)| *at <= acknowledged) {
             self.speaker.lease.renew(sent);
         }
-        let goes_on = self.held_up.get() && session.has_room(Window::NODE);
-        if goes_on || session.is_due() {
+        let goes_on = talk.is_held_up && talk.session.has_room(Window::NODE);
+        if goes_on || talk.session.is_due() {
             self.speaker.bell.ring();
         }
     }
@@ -269,23 +286,24 @@ impl<'a> Carrier<'a> {
     /// acknowledgement if nothing else carries it.
     fn next_batch(&self) -> Result<Option<Bytes>, Broken> {
         self.check_lease()?;
-        let mut session = self.session.borrow_mut();
-        if let Some(batch) = session.next_batch() {
+        let mut talk = self.talk.lock();
+        let talk = &mut *talk;
+        if let Some(batch) = talk.session.next_batch() {
             return Ok(Some(batch));
         }
-        self.held_up.set(!session.has_room(Window::NODE));
-        if !self.held_up.get() {
+        talk.is_held_up = !talk.session.has_room(Window::NODE);
+        if !talk.is_held_up {
             let mut batch = BatchWriter::default();
             self.speaker.node.take_outgoing(&mut batch);
             if !batch.is_empty() {
-                session.seal(batch);
-                if self.probe.get().is_none() {
-                    self.probe.set(Some((session.sent(), Reading::now())));
+                talk.session.seal(batch);
+                if talk.probe.is_none() {
+                    talk.probe = Some((talk.session.sent(), Reading::now()));
                 }
-                return Ok(session.next_batch());
+                return Ok(talk.session.next_batch());
             }
         }
-        Ok(session.acknowledgement())
+        Ok(talk.session.acknowledgement())
     }
 
     /// Heartbeats; a link on which nothing is heard is taken for broken, though its socket is not.
@@ -298,20 +316,21 @@ impl<'a> Carrier<'a> {
             if let Err(over) = self.check_lease() {
                 return over;
             }
-            let silence = self.heard.get().elapsed();
+            let mut talk = self.talk.lock();
+            let silence = talk.heard.elapsed();
             if silence > self.term / 2 {
                 return Broken::Link(format!(
                     "nothing was heard for {:.1} s",
                     silence.as_secs_f64()
                 ));
             }
-            let mut session = self.session.borrow_mut();
-            session.tick();
-            if said.elapsed() > self.term / 4 && session.has_room(Window::NODE) {
+            talk.session.tick();
+            let may_speak = talk.session.has_room(Window::NODE);
+            drop(talk);
+            if said.elapsed() > self.term / 4 && may_speak {
                 self.speaker.node.push(Frame::Heartbeat {});
                 said = Instant::now();
             }
-            drop(session);
             self.speaker.owner.on_tick();
             self.speaker.bell.ring();
         }
@@ -350,22 +369,22 @@ impl<'a> Carrier<'a> {
     }
 
     async fn resume(&self) -> Result<Socket, Broken> {
-        let mut socket = shake_hands(TcpStream::connect(self.host).await?, self.host).await?;
+        let mut socket = shake_hands(TcpStream::connect(&self.host).await?, &self.host).await?;
         self.check_lease()?;
-        let (session, last, epoch) = {
-            let session = self.session.borrow();
-            (self.name, session.received(), session.epoch())
+        let (last, epoch, secret) = {
+            let talk = self.talk.lock();
+            (talk.session.received(), talk.session.epoch(), talk.secret.clone())
         };
-        let secret = self.secret.borrow().clone();
+        let session = self.name;
         let sent = Reading::now();
         match ask(&mut socket, &Frame::Resume { session, epoch, last, secret }).await? {
             Frame::Resumed { last, secret } => {
-                let linked = self.session.borrow_mut().link(last);
+                let mut talk = self.talk.lock();
+                let linked = talk.session.link(last);
                 linked.map_err(|fault| Broken::Over(fault.to_string()))?;
-                self.secret.replace(secret);
-                self.probe.set(None);
+                (talk.secret, talk.probe, talk.heard) = (secret, None, Instant::now());
                 self.speaker.lease.renew(sent);
-                self.heard.set(Instant::now());
+                drop(talk);
                 tracing::debug!("{session} goes on after frame {last}");
                 Ok(socket)
             }

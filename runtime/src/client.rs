@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::env;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use crate::connection::{Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
@@ -205,8 +207,18 @@ impl Runtime {
         let before = HERE.with_borrow_mut(|slot| slot.replace(self.here()));
         let _restored = Restored(before);
         let future = pin!(future);
-        let main = Watched::new(Who::Main, future);
-        self.executor.as_ref().expect("it is there until the drop").block_on(main)
+        let mut main = Some(Watched::new(Who::Main, future));
+        let executor = self.executor.as_ref().expect("it is there until the drop");
+        let connection = self.connection.as_ref().expect("it is there until the drop");
+        // The executor's own way to wait is not used, unless a thread is in here already.
+        let led = poll_fn(|_| match connection.lead(main.take().expect("it is polled once")) {
+            Ok(output) => Poll::Ready(Ok(output)),
+            Err(main) => Poll::Ready(Err(main)),
+        });
+        match executor.block_on(unconstrained(led)) {
+            Ok(output) => output,
+            Err(main) => executor.block_on(main),
+        }
     }
 
     /// From now on a deadlock ends the process.
@@ -354,7 +366,7 @@ impl Builder {
         let main = Arc::<Main>::default();
         let speaker =
             Speaker { node: node.clone(), bell, lease: Lease::of_client(), owner: main.clone() };
-        let connection = Connection::open(&address, hello, speaker)?;
+        let connection = Connection::open(&address, hello, speaker, None)?;
         let trial = self.trial.map(|trial| Trying::new(trial, None));
         let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
         let executor = tokio::runtime::Builder::new_multi_thread()

@@ -1,11 +1,13 @@
-//! A node's session with the coordinator, on a thread of its own: user code that blocks never
-//! delays a heartbeat.
+//! A node's session with the coordinator, with a thread of its own: user code that blocks never
+//! delays a heartbeat. While user code does not block, links are worked elsewhere: see `drive.rs`.
 //!
 //! States: *connecting* (until welcomed or turned away) -> *linked* <-> *adrift* (the link broke,
 //! or the coordinator is silent; a new one is tried again and again) -> *over*. While it is adrift
 //! the node's operations just wait. Over is final: fenced, told to go, or its own lease has run
 //! out; then the node's operations end as lost, and the owner is told once.
 
+use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -13,14 +15,16 @@ use std::thread;
 
 use channels::node::Node;
 use channels::wire::Frame;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
 use crate::carrier::{self, Carrier};
 use crate::deadlock::OwnThread;
+use crate::drive::Drive;
 use crate::lease::Lease;
 use crate::link::Broken;
 
-/// What a connection tells its owner. Called on the connection's thread: must not block.
+/// What a connection tells its owner. Called by whoever works the link: must not block.
 pub(crate) trait Owner: Send + Sync + 'static {
     /// A frame that does not concern channels came.
     fn on_frame(&self, frame: Frame);
@@ -51,8 +55,8 @@ pub enum ConnectError {
 
 /// A session under way. It ends when the coordinator ends it, when the lease runs out, or when this
 /// is dropped.
-#[derive(Debug)]
 pub(crate) struct Connection {
+    drive: Arc<Drive>,
     over: oneshot::Receiver<String>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -74,6 +78,7 @@ impl Bell {
 }
 
 /// Who speaks through a connection.
+#[derive(Clone)]
 pub(crate) struct Speaker {
     pub(crate) node: Arc<Node>,
     pub(crate) bell: Bell,
@@ -82,11 +87,13 @@ pub(crate) struct Speaker {
 }
 
 impl Connection {
-    /// Connects, says hello, and waits to be welcomed. Blocks the thread until then.
+    /// Connects, says hello, and waits to be welcomed. Blocks the thread until then. Links are
+    /// worked on the executor, if one is named, or else by [`Connection::lead`].
     pub(crate) fn open(
         address: &str,
         hello: Frame,
         speaker: Speaker,
+        home: Option<&Handle>,
     ) -> Result<Self, ConnectError> {
         let host = address.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/'));
         let host = host.filter(|host| host.contains(':'));
@@ -98,19 +105,23 @@ impl Connection {
         stream.set_nonblocking(true).map_err(broken)?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let executor = executor.map_err(broken)?;
+        let drive = Drive::new(home.cloned()).map_err(broken)?;
+        let worked = drive.clone();
         let (welcome, welcomed) = std::sync::mpsc::channel();
         let (tell_over, over) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let life = move || async move {
+            let Speaker { node, lease, owner, .. } = speaker.clone();
             let cause = match carrier::greet(stream, &host, &hello).await {
                 Ok(greeted) => {
                     welcome.send(Ok(())).ok();
+                    let (carrier, socket) = Carrier::new(speaker, host, greeted);
                     let cause = tokio::select! {
-                        cause = Carrier::live(&speaker, &host, greeted) => cause,
+                        cause = carrier.live(&worked, socket) => cause,
                         _ = stopped => "this node ended".to_owned(),
                     };
-                    speaker.lease.end();
-                    speaker.owner.on_over(&cause);
+                    lease.end();
+                    owner.on_over(&cause);
                     cause
                 }
                 Err(broken) => {
@@ -120,7 +131,7 @@ impl Connection {
                 }
             };
             tracing::debug!("the session is over: {cause}");
-            speaker.node.lose(&cause);
+            node.lose(&cause);
             tell_over.send(cause).ok();
         };
         let run = move || {
@@ -130,17 +141,29 @@ impl Connection {
         let thread = thread::Builder::new().name("farspawn-io".to_owned()).spawn(run);
         let thread = Some(thread.map_err(broken)?);
         match welcomed.recv() {
-            Ok(Ok(())) => Ok(Self { over, stop: Some(stop), thread }),
+            Ok(Ok(())) => Ok(Self { drive, over, stop: Some(stop), thread }),
             Ok(Err(Broken::Over(reason))) => Err(ConnectError::Turned(reason)),
             Ok(Err(Broken::Link(cause))) => Err(unreachable(cause)),
             Err(_) => Err(unreachable("the connection's thread ended".to_owned())),
         }
     }
 
+    /// Runs `main` on this thread, and works the link whenever it waits. It comes back if another
+    /// thread does so at present.
+    pub(crate) fn lead<F: Future + Unpin>(&self, main: F) -> Result<F::Output, F> {
+        self.drive.lead(main)
+    }
+
     /// Blocks until the session is over, and says why.
     pub(crate) fn wait(&mut self) -> String {
         let over = channels::blocking::wait_for(&mut self.over);
         over.unwrap_or_else(|_| "the connection's thread ended".to_owned())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Connection").field("over", &self.over).finish_non_exhaustive()
     }
 }
 

@@ -19,14 +19,15 @@
 //!
 //! So there is no report, though nothing may ever move again, while the program has a timer, a
 //! `tokio::spawn`ed task or a thread of its own that does not wait on a channel; while a task waits
-//! on a lock of another kind; or while threads that the executor kept for blocking calls are idle
-//! (ten seconds). There is none either where workers are threads (`in_memory`), nor where a larger
-//! program made its own [`Runtime`](crate::Runtime). What is reported is true.
+//! on a lock of another kind; while one that is `async` and declared `blocking` waits; or while
+//! threads that the executor kept for blocking calls are idle (ten seconds). There is none either
+//! where workers are threads (`in_memory`), nor where a larger program made its own
+//! [`Runtime`](crate::Runtime). What is reported is true.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
@@ -52,6 +53,29 @@ const PAUSE_MAX: u32 = 16;
 static OWN: AtomicUsize = AtomicUsize::new(0);
 /// Threads that run tasks.
 static POOL: AtomicUsize = AtomicUsize::new(0);
+
+/// Tasks of the executor that carry frames. At most so many are alive.
+static CARRIED: AtomicIsize = AtomicIsize::new(0);
+
+/// A task that carries frames is alive. It is counted after it began, and dropped before it ends,
+/// so that no other task is taken for one.
+pub(crate) struct Carried;
+
+impl Carried {
+    pub(crate) fn note() {
+        CARRIED.fetch_add(1, SeqCst);
+    }
+
+    fn count() -> usize {
+        CARRIED.load(SeqCst).try_into().unwrap_or(0)
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        CARRIED.fetch_sub(1, SeqCst);
+    }
+}
 
 /// The calling thread is one of the runtime's own, until this is dropped.
 pub(crate) struct OwnThread;
@@ -199,7 +223,7 @@ impl Watch {
         let first = census::look(round)?;
         let (own, pool) = (OWN.load(SeqCst), POOL.load(SeqCst));
         let metrics = self.executor.metrics();
-        let is_all = metrics.num_alive_tasks() == first.on_executor
+        let is_all = metrics.num_alive_tasks() == first.on_executor + Carried::count()
             && threads()? == own + pool + first.strangers
             && pool + first.occupied <= metrics.num_workers() + first.pool
             && (own, pool) == (OWN.load(SeqCst), POOL.load(SeqCst));
@@ -214,7 +238,7 @@ impl Watch {
         let ours = OWN.load(SeqCst) + POOL.load(SeqCst) + known.strangers;
         let metrics = self.executor.metrics();
         !state.witness.is_some_and(Witness::still_waits)
-            && metrics.num_alive_tasks() <= known.on_executor
+            && metrics.num_alive_tasks() <= known.on_executor + Carried::count()
             && POOL.load(SeqCst) <= metrics.num_workers() + known.pool
             && threads().is_some_and(|threads| threads <= ours)
     }

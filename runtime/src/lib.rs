@@ -56,6 +56,7 @@ mod client;
 mod connection;
 mod context;
 mod deadlock;
+mod drive;
 mod entry;
 mod fence;
 mod group;

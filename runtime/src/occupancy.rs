@@ -28,7 +28,7 @@ pub(crate) struct Gauge {
 impl Gauge {
     pub(crate) fn new(threads: usize) -> Self {
         Self {
-            slots: coordinator::placement::slots(threads as u32),
+            slots: coordinator::placement::paper::slots(threads as u32),
             running: AtomicU32::new(0),
             runs: AtomicU64::new(0),
             told_running: AtomicU32::new(0),

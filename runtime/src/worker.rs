@@ -87,7 +87,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         nonce: link::nonce(),
     };
     let speaker = Speaker { node, bell, lease, owner: worker };
-    let mut connection = Connection::open(&settings.coordinator, hello, speaker)?;
+    let home = Some(executor.handle());
+    let mut connection = Connection::open(&settings.coordinator, hello, speaker, home)?;
     let cause = connection.wait();
     executor.shutdown_background();
     Ok(cause)
@@ -251,7 +252,12 @@ impl Worker {
     ) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
         // Already told: the result is dropped, and its handles with it.
-        let Some(verdict) = verdict else { return self.report_if_free() };
+        let Some(verdict) = verdict else {
+            if let Ok(Ok(ended)) = ended {
+                self.node.keep(&ended.outcome);
+            }
+            return self.report_if_free();
+        };
         let ended = match ended {
             Ok(Ok(ended)) => ended,
             Ok(Err(Aborted)) => Ended::new(&self.node, verdict),

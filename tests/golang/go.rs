@@ -189,9 +189,11 @@ fn run(threads: Threads, at: &Location<'_>, body: impl Future<Output = ()>) {
             ended = timeout(deadline, body) => {
                 ended.map_err(|_| format!("it still runs after {deadline:?}"))
             }
-        }
+        }?;
+        // As long as goroutines are not being ended: one that is sees others go.
+        panics.try_recv().map_or(Ok(()), Err)
     };
-    let mut ended = match placement {
+    let ended = match placement {
         Placement::Local => run_here(threads, PROGRAM.scope(program, main)),
         Placement::Relayed => with_workers(Trial::Remote, PROGRAM.scope(program, main)),
         Placement::Random(seed) => {
@@ -201,9 +203,6 @@ fn run(threads: Threads, at: &Location<'_>, body: impl Future<Output = ()>) {
             with_workers(Trial::Random(seed), main)
         }
     };
-    if let (Ok(()), Ok(text)) = (&ended, panics.try_recv()) {
-        ended = Err(text);
-    }
     if let Err(text) = ended {
         panic!("the program at {at}: {text}");
     }

@@ -14,7 +14,7 @@ use channels::id::{OperationId, SessionId};
 use channels::session::Session;
 use channels::wire::{BatchWriter, Build, Frame, PROTOCOL_VERSION, Place, Role};
 use checker::generate::Random;
-use checker::{Commit, History, NEVER, Record, TaskEnd};
+use checker::{Commit, History, Record, TaskEnd};
 use coordinator::scheduler::Policy;
 use coordinator::{Command, Event, Settings};
 
@@ -28,6 +28,9 @@ use crate::program::{Arguments, Program, act};
 
 /// Silence after which a worker is fenced, in microseconds.
 const LEASE: u64 = 6_000;
+/// Within this time the home hears what a worker said, or has fenced it: a batch is late by less
+/// than a lease, and so is the next one, or else it is silent for longer.
+const LAG: u64 = 3 * LEASE;
 /// The virtual time that a program may take.
 const TIME_MAX: u64 = 5_000_000;
 
@@ -49,6 +52,8 @@ pub(crate) struct Ran {
     pub(crate) moved: usize,
     /// How often a link broke and the session went on.
     pub(crate) resumed: u64,
+    /// How many channels came home to a process.
+    pub(crate) landed: u64,
 }
 
 /// Which faults a seed has.
@@ -135,7 +140,7 @@ fn lease_of(plant: Plant) -> u64 {
 
 impl World {
     fn run(mut self, program: Program) -> Ran {
-        let mut history = History { settled: true, lag: NEVER, ..History::default() };
+        let mut history = History { settled: true, lag: LAG, ..History::default() };
         history.channels.clone_from(&program.channels);
         let late = program.late();
         self.connect(0);
@@ -175,14 +180,13 @@ impl World {
         history.fenced = self.fenced;
         let (trace, faults) = (self.trace, self.faults);
         // Of a channel that was elsewhere first, the home's log is not the whole story.
-        let ahead = self.home.unfollowed();
-        let is_whole = |channel: u32| !late.contains(&channel) && !ahead.contains(&channel);
-        let known = self.home.log.iter().filter(|commit| is_whole(commit.channel()));
-        let log = known.copied().collect();
+        let (mut log, unfollowed) = (self.home.log(), self.home.unfollowed());
+        log.retain(|commit| !late.contains(&commit.channel()));
+        log.retain(|commit| !unfollowed.contains(&commit.channel()));
         let moved = |r: &&Record| r.is_take() && r.session > 0 && late.contains(&r.channel);
         let moved = history.records.iter().filter(moved).count();
-        let (left_over, resumed) = (self.home.channels(), self.resumed);
-        Ran { history, log, trace, faults, left_over, ended, moved, resumed }
+        let (left_over, resumed, landed) = (self.home.channels(), self.resumed, self.home.landed);
+        Ran { history, log, trace, faults, left_over, ended, moved, resumed, landed }
     }
 
     /// Something happens.

@@ -7,11 +7,14 @@
 //! - `tests/sequential`: random histories on one thread, beside a model (proptest).
 //! - `tests/schedules`: scenarios of several threads in random orders (shuttle).
 //! - `tests/orders`: small scenarios in every order (loom).
+//! - `coordinator/tests/core/flow.rs`: credits and early offers, at random. It runs with all other
+//!   tests; here only its planted bugs do.
 //! - `channels/src/claim/models.rs`: the claim and the lock in every order (loom).
 //!
 //! A bug is planted where `channels/src` says `cfg!(planted = …)`: a claim that is not atomic, a
 //! state that is looked at before the waker is stored, a select that joins the queues without
-//! looking again, a value that returns at the wrong end.
+//! looking again, a value that returns at the wrong end. And in `coordinator/src/relay`: a close
+//! that does not wait for credits, a credit without room, early offers that die with their session.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -42,11 +45,21 @@ const MODELS: Check = Check {
     tests: "claim::models",
 };
 
+const FLOW: Check = Check {
+    name: "flow",
+    checker: None,
+    target: &[COORDINATOR, "--release", "--test", "core"],
+    tests: "flow",
+};
+
 const HERE: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const CHANNELS: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
 
+const COORDINATOR: &str =
+    concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../../coordinator/Cargo.toml");
+
 /// The bugs, and the tests that must find them.
-const PLANTED: [(&str, Check, &str); 8] = [
+const PLANTED: [(&str, Check, &str); 11] = [
     ("claim", MODELS, "of_two_who_choose_one_does"),
     ("claim", SCHEDULES, "selecting::crossing_selects_meet_in_pairs"),
     ("wakeup", MODELS, "a_select_that_was_handed_over"),
@@ -55,6 +68,9 @@ const PLANTED: [(&str, Check, &str); 8] = [
     ("window", SCHEDULES, "selecting::two_channels_at_a_rendezvous"),
     ("unrecv", SEQUENTIAL, "channels_do_what_the_model_does"),
     ("unrecv", SCHEDULES, "giving_up::receives_given_up_before_a_buffer"),
+    ("close", FLOW, "flow::"),
+    ("credits", FLOW, "flow::"),
+    ("early", FLOW, "flow::"),
 ];
 
 fn main() -> ExitCode {

@@ -37,9 +37,15 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// Whether a value is here whose send has ended, and that is not on offer.
-    pub fn has_ended_values(&self) -> bool {
+    pub(super) fn has_ended_values(&self) -> bool {
         !self.buffer.is_empty()
             || self.aside.as_ref().is_some_and(|aside| !aside.returned.is_empty())
+    }
+
+    /// The value whose turn it is, if one is here whose send has ended, and that is not on offer.
+    pub fn next_ended(&self) -> Option<&M> {
+        let returned = self.aside.as_ref().and_then(|aside| aside.returned.values().next());
+        returned.or_else(|| self.buffer.front())
     }
 
     /// Takes out the value whose turn it is.

@@ -4,7 +4,7 @@ use crate::line::Place;
 use crate::wire::End;
 
 /// An operation that ended, or got an offer, because of another.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Effect<W> {
     /// Whom it concerns.
     pub waiter: W,
@@ -15,7 +15,7 @@ pub struct Effect<W> {
 }
 
 /// What happened to a parked operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Turn {
     /// The send's value is in the buffer or was taken: the send returns Ok.
     Sent,

@@ -21,6 +21,11 @@ impl<M, W: Waiter> Chan<M, W> {
         }
     }
 
+    /// Whether sends that wait let a select go first.
+    pub fn has_barrier(&self) -> bool {
+        self.barrier.is_some()
+    }
+
     pub(super) fn is_next_before_barrier(&self) -> bool {
         let Some(barrier) = self.barrier else { return true };
         self.sends.front().is_none_or(|(place, _)| place < barrier)

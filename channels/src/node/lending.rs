@@ -5,33 +5,43 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Poll, Waker};
+use std::task::Waker;
 
-use super::{Conclusion, Node, Operation};
+use super::{Conclusion, Node, Operation, State};
 use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Passage, Side};
+use crate::settling::{Passed, Progress};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side, WHOLE_BYTES_MAX};
 
 impl Node {
-    /// Sends under a credit that was taken. The value comes back if the link is lost.
-    pub(crate) fn send_prepaid(&self, channel: ChannelId, parcel: Parcel) -> Result<(), Parcel> {
-        let mut state = self.state.lock();
-        if state.lost.is_some() {
+    /// Sends under a credit. The value comes back if there is none, the link is lost, or it is too
+    /// large: then it is to be asked for, and what asks has no credits, which would keep its room.
+    pub(crate) fn send_prepaid(&self, flow: &Flow, parcel: Parcel) -> Result<(), Parcel> {
+        if parcel.payload.len() > WHOLE_BYTES_MAX {
+            self.repay(flow);
             return Err(parcel);
         }
-        if let Some(Frame::Prepaid { channel: last, parcels }) = state.outgoing.back_mut()
+        let channel = flow.channel();
+        let mut lent = flow.lock();
+        let mut state = self.state.lock();
+        if state.lost.is_some() || !lent.spend() {
+            return Err(parcel);
+        }
+        let State { settling, outgoing, .. } = &mut *state;
+        if settling.lets_pass(channel, &parcel.passages)
+            && let Some(Frame::Prepaid { channel: last, parcels }) = outgoing.back_mut()
             && *last == channel
             && fits(parcels, &parcel)
         {
             parcels.push(parcel);
             return Ok(());
         }
-        state.outgoing.push_back(Frame::Prepaid { channel, parcels: vec![parcel] });
-        let is_first = state.outgoing.len() == 1;
-        drop(state);
-        if is_first {
-            (self.doorbell)();
-        }
+        let parcels = vec![parcel];
+        self.push_in(state, |state| {
+            let passed = state.pass(Frame::Prepaid { channel, parcels });
+            debug_assert!(!passed.is_held(), "there are no credits of a channel on its way here");
+            passed == Passed::Diverted
+        });
         Ok(())
     }
 
@@ -57,36 +67,25 @@ impl Node {
         waker: Waker,
         frame: impl FnOnce(OperationId) -> Frame,
     ) -> OperationId {
-        let Some(flow) = self.flow(channel).filter(|_| self.lost().is_none()) else {
-            return self.begin(waker, frame);
+        let Some(flow) = self.flow(channel) else {
+            return self.begin(channel, waker, frame);
         };
         let mut lent = flow.lock();
         let mut state = self.state.lock();
-        state.next_operation += 1;
-        let operation = OperationId(state.next_operation);
-        if let Some(stocked) = lent.take() {
-            let stocked = Operation::Concluded(Conclusion::Stocked(stocked));
-            state.operations.insert(operation, stocked);
-        } else {
-            let waiting = Operation::Waiting(waker, Some(flow.clone()));
-            state.operations.insert(operation, waiting);
-            drop(state);
-            self.push_all(flow.ask(&mut lent, operation));
-            self.push(frame(operation));
+        if state.lost.is_none() && lent.has_stock() {
+            let stocked = lent.take().map(Conclusion::Stocked).map(Operation::Concluded);
+            let operation = state.name_operation(stocked.expect("there is something"));
+            state.in_hand.insert(operation, channel);
+            return operation;
         }
-        operation
-    }
-
-    /// Asks what is new of an operation that goes on until it is given up.
-    pub(crate) fn poll_on(&self, operation: OperationId, waker: &Waker) -> Poll<Conclusion> {
-        let mut state = self.state.lock();
-        let lost = state.lost.clone();
-        let going_on = Operation::Waiting(waker.clone(), None);
-        match (state.operations.insert(operation, going_on), lost) {
-            (Some(Operation::Concluded(conclusion)), _) => Poll::Ready(conclusion),
-            (_, Some(cause)) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
-            _ => Poll::Pending,
+        if self.is_gone(&state, channel) {
+            drop((state, lent));
+            return self.begin(channel, waker, frame);
         }
+        self.begin_in(state, waker, Some(flow.clone()), |operation| {
+            let ahead = flow.ask(&mut lent, operation);
+            ahead.into_iter().chain([frame(operation)])
+        })
     }
 
     /// What is lent to this node on a channel.
@@ -95,17 +94,42 @@ impl Node {
     }
 
     /// A channel whose home is the coordinator is known here from now on.
-    pub(crate) fn open_flow(&self, channel: ChannelId, capacity: u32) -> Arc<Flow> {
-        let flow = Arc::new(Flow::new(channel, capacity));
+    /// Of which sides it has handles, `handles` says.
+    pub(crate) fn open_flow(
+        &self,
+        channel: ChannelId,
+        capacity: u32,
+        handles: [u32; 2],
+    ) -> Arc<Flow> {
+        let flow = Arc::new(Flow::new(channel, capacity, handles));
         self.flows.insert(channel, Arc::downgrade(&flow));
         flow
     }
 
+    /// A handle has arrived.
+    pub(crate) fn arrive(&self, flow: &Flow, side: Side) {
+        let mut lent = flow.lock();
+        let detaches = self.state.lock().settling.detaches();
+        lent.arrive(side, detaches);
+    }
+
     /// The last handle of a side is gone: what was lent goes back, and the handles' arrivals.
     pub(crate) fn leave(&self, flow: &Flow, side: Side, arrivals: u32) {
+        let channel = flow.channel();
         let mut lent = flow.lock();
         self.push_all(flow.leave(&mut lent, side));
-        self.push(Frame::Detach { channel: flow.channel(), side, arrivals });
+        if side == Side::Receive {
+            // They are not for a stock that may be opened anew before they come.
+            let mut state = self.state.lock();
+            let abandoned = state.abandoned.iter().filter(|(_, flow)| flow.channel() == channel);
+            let abandoned: Vec<OperationId> = abandoned.map(|(operation, _)| *operation).collect();
+            abandoned.iter().for_each(|operation| drop(state.abandoned.remove(operation)));
+            drop(state);
+            self.push_all(
+                abandoned.into_iter().map(|operation| Frame::Decline { channel, operation }),
+            );
+        }
+        self.push(Frame::Detach { channel, side, arrivals });
     }
 
     /// Gives back what is left of the credits.
@@ -114,12 +138,17 @@ impl Node {
         self.push_all(flow.repay(&mut lent));
     }
 
-    pub(super) fn on_credit(&self, channel: ChannelId, credits: u32) {
+    pub(super) fn on_credit(&self, channel: ChannelId, credits: u32, detaches: u64) {
         let flow = self.flow(channel);
         let mut lent = flow.as_ref().map(|flow| flow.lock());
-        match lent.as_mut().filter(|lent| lent.has(Side::Send)) {
+        let state = self.state.lock();
+        // None are lent while the channel is on its way here.
+        if state.progress(channel) != Progress::Away {
+            return;
+        }
+        match lent.as_mut().filter(|lent| lent.may_use(Side::Send, detaches)) {
             Some(lent) => lent.add_credits(credits),
-            None => self.push(Frame::Repay { channel, credits }),
+            None => self.push_to_home(state, Frame::Repay { channel, credits, detaches }),
         }
     }
 
@@ -129,17 +158,19 @@ impl Node {
         self.offers.fetch_add(count as u64, Ordering::Relaxed)
     }
 
-    pub(super) fn on_early(&self, channel: ChannelId, early: Early) {
+    pub(super) fn on_early(&self, channel: ChannelId, detaches: u64, early: Early) {
         let flow = self.flow(channel);
         let mut lent = flow.as_ref().map(|flow| flow.lock());
-        match lent.as_mut().filter(|lent| lent.has(Side::Receive)) {
+        let state = self.state.lock();
+        let is_away = state.progress(channel) == Progress::Away;
+        match lent.as_mut().filter(|lent| is_away && lent.may_use(Side::Receive, detaches)) {
             Some(lent) => {
                 let turn = self.turns(early.parcels.len());
                 lent.add_early(early, turn);
             }
             None => {
                 let (first, count) = (early.first, early.parcels.len() as u32);
-                self.push(Frame::Untaken { channel, first, count });
+                self.push_to_home(state, Frame::Untaken { channel, first, count });
             }
         }
     }
@@ -147,14 +178,16 @@ impl Node {
     /// An offer whose receive was given up: it goes to another receive of this node, or waits for
     /// the next one, if the stock is open.
     pub(super) fn put_back(&self, flow: &Flow, stocked: Stocked) {
+        let channel = flow.channel();
         let mut lent = flow.lock();
-        if !lent.is_open() || !lent.has(Side::Receive) {
-            return self.push(stocked.name.untaken(flow.channel()));
+        let mut state = self.state.lock();
+        let is_away = state.progress(channel) == Progress::Away;
+        if !is_away || !lent.is_open() || !lent.has(Side::Receive) {
+            return self.push_to_home(state, stocked.name.untaken(channel));
         }
         lent.put_back(stocked);
         while let Some(operation) = lent.first_waiting() {
             lent.stop_waiting(operation);
-            let mut state = self.state.lock();
             // One that has just got its answer waits no more.
             let Some(slot @ Operation::Waiting(..)) = state.operations.get_mut(&operation) else {
                 continue;
@@ -163,10 +196,9 @@ impl Node {
             let now = Operation::Concluded(Conclusion::Stocked(stocked));
             let before = std::mem::replace(slot, now);
             if let Operation::Waiting(waker, Some(flow)) = before {
-                let channel = flow.channel();
+                state.in_hand.insert(operation, channel);
                 state.abandoned.insert(operation, flow);
-                drop(state);
-                self.push(Frame::Abandon { channel, operation });
+                self.push_to_home(state, Frame::Abandon { channel, operation });
                 drop(lent);
                 waker.wake();
             }
@@ -192,7 +224,7 @@ mod tests {
     /// A node whose tasks keep receiving from a channel.
     fn open() -> (Arc<Node>, Arc<Flow>) {
         let node = Node::new(|| ());
-        let flow = node.open_flow(CHANNEL, 4);
+        let flow = node.open_flow(CHANNEL, 4, [1, 1]);
         (0..4).for_each(|_| flow.lock().note_receive());
         (node, flow)
     }
@@ -212,7 +244,8 @@ mod tests {
 
     fn offer(node: &Node, operation: OperationId, byte: u8) {
         let parcel = parcel(byte);
-        assert_eq!(node.receive(Frame::Offer { operation, attempt: 1, parcel }), None);
+        let offer = Frame::Offer { channel: CHANNEL, operation, attempt: 1, parcel };
+        assert_eq!(node.receive(offer), None);
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {
@@ -232,7 +265,13 @@ mod tests {
 
         let parcels = vec![parcel(b'c'), parcel(b'd')];
         assert_eq!(
-            node.receive(Frame::Early { channel: CHANNEL, first: 0, attempt: 1, parcels }),
+            node.receive(Frame::Early {
+                channel: CHANNEL,
+                first: 0,
+                detaches: 0,
+                attempt: 1,
+                parcels
+            }),
             None
         );
         assert_eq!(take_all(&node, &flow), b"abcd");
@@ -247,8 +286,136 @@ mod tests {
         flow.lock().wait_again(two);
         give_up(&node, one);
         offer(&node, one, b'a');
-        let answer = node.poll(three, Waker::noop());
+        let answer = node.poll_on(CHANNEL, three, Waker::noop());
         let is_it = |stocked: &Stocked| stocked.parcel.payload[..] == *b"a";
-        assert!(matches!(answer, Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
+        assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(it)) if is_it(&it)));
+    }
+
+    fn outgoing(node: &Node) -> Vec<Frame> {
+        let mut batch = crate::wire::BatchWriter::default();
+        node.take_outgoing(&mut batch);
+        let envelope = crate::wire::Envelope { epoch: 0, sequence: 1, acknowledged: 0 };
+        crate::wire::read_batch(batch.finish(envelope)).unwrap().1
+    }
+
+    fn early(node: &Node, first: u64, detaches: u64, bytes: &[u8]) {
+        let parcels = bytes.iter().copied().map(parcel).collect();
+        let early = Frame::Early { channel: CHANNEL, first, detaches, attempt: 1, parcels };
+        assert_eq!(node.receive(early), None);
+    }
+
+    fn credit(node: &Node, credits: u32, detaches: u64) {
+        let credit = Frame::Credit { channel: CHANNEL, credits, detaches };
+        assert_eq!(node.receive(credit), None);
+    }
+
+    /// A node that has the channel, and is asked whether it may come home.
+    fn asked(known: &Arc<u8>, node: &Node) {
+        node.remember(CHANNEL, Arc::downgrade(&(known.clone() as Arc<_>)));
+        assert_eq!(node.receive(Frame::Approach { channel: CHANNEL, landings: 1 }), None);
+    }
+
+    #[test]
+    fn all_goes_back_before_a_channel_may_come_home() {
+        let (node, flow) = open();
+        early(&node, 0, 0, b"ab");
+        credit(&node, 3, 0);
+        let known = Arc::new(0);
+        asked(&known, &node);
+        let (channel, credits, detaches) = (CHANNEL, 3, u64::MAX);
+        let frames = [
+            Frame::Untaken { channel, first: 0, count: 2 },
+            Frame::Repay { channel, credits, detaches },
+            Frame::Cleared { channel, landings: 1 },
+        ];
+        assert_eq!(outgoing(&node), frames);
+        credit(&node, 5, 0);
+        early(&node, 2, 0, b"c");
+        assert_eq!(take_all(&node, &flow), b"", "nothing is taken");
+        assert!(node.send_prepaid(&flow, parcel(1)).is_err(), "and nothing spent");
+        let receive = begin(&node);
+        assert_eq!(outgoing(&node), [], "and nothing is said");
+        assert_eq!(node.receive(Frame::Stay { channel, landings: 1 }), None);
+        let said = outgoing(&node);
+        assert_eq!(said[0], Frame::Untaken { channel, first: 2, count: 1 });
+        let asks = Frame::Receive { channel, operation: receive, select: 1 };
+        assert_eq!(said.last(), Some(&asks));
+    }
+
+    /// A select may look very often while its channel is on the way.
+    #[test]
+    fn who_looks_often_is_kept_once() {
+        let (node, _flow) = open();
+        let receive = begin(&node);
+        offer(&node, receive, b'a');
+        let known = Arc::new(0);
+        asked(&known, &node);
+        let waker = futures::task::noop_waker();
+        for _ in 0..3 {
+            assert!(node.poll_on(CHANNEL, receive, &waker).is_pending());
+        }
+        assert_eq!(node.state.lock().sleepers.len(), 1);
+    }
+
+    /// Its place in line would be lost.
+    #[test]
+    fn what_an_operation_has_in_hand_keeps_a_channel_away() {
+        let (node, _flow) = open();
+        early(&node, 0, 0, b"a");
+        let receive = begin(&node);
+        let known = Arc::new(0);
+        asked(&known, &node);
+        assert_eq!(outgoing(&node), [Frame::Keep { channel: CHANNEL, landings: 1 }]);
+        let answer = node.poll_on(CHANNEL, receive, Waker::noop());
+        assert!(matches!(answer, std::task::Poll::Ready(Conclusion::Stocked(_))));
+        assert_eq!(outgoing(&node), [Frame::Took { channel: CHANNEL, first: 0, count: 1 }]);
+        asked(&known, &node);
+        assert_eq!(outgoing(&node), [Frame::Cleared { channel: CHANNEL, landings: 1 }]);
+    }
+
+    /// The last handles left, others came, and then what was lent before that is known.
+    #[test]
+    fn what_was_lent_to_handles_that_have_left_goes_back() {
+        let (node, flow) = open();
+        let channel = CHANNEL;
+        let given_up = begin(&node);
+        give_up(&node, given_up);
+        for side in [Side::Receive, Side::Send] {
+            node.leave(&flow, side, 1);
+            node.arrive(&flow, side);
+        }
+        outgoing(&node);
+        (0..4).for_each(|_| flow.lock().note_receive());
+        begin(&node);
+        outgoing(&node);
+        early(&node, 0, 0, b"a");
+        credit(&node, 3, 1);
+        offer(&node, given_up, b'b');
+        let back = [
+            Frame::Untaken { channel, first: 0, count: 1 },
+            Frame::Repay { channel, credits: 3, detaches: 1 },
+        ];
+        assert_eq!((outgoing(&node), take_all(&node, &flow)), (back.to_vec(), Vec::new()));
+        credit(&node, 3, 2);
+        early(&node, 1, 2, b"c");
+        assert!(node.send_prepaid(&flow, parcel(1)).is_ok());
+        assert_eq!(take_all(&node, &flow), b"c");
+    }
+
+    /// Nobody was told that they are taken, so they are another's by now.
+    #[test]
+    fn of_a_lost_link_nothing_is_taken() {
+        let (node, _flow) = open();
+        let [offered, stocked] = [begin(&node), begin(&node)];
+        give_up(&node, stocked);
+        offer(&node, offered, b'a');
+        offer(&node, stocked, b'b');
+        let stocked = begin(&node);
+        node.lose("it is cut");
+        for operation in [offered, stocked] {
+            let answer = node.poll_on(CHANNEL, operation, Waker::noop());
+            let lost = Conclusion::Ended(crate::wire::End::Lost("it is cut".to_owned()));
+            assert_eq!(answer, std::task::Poll::Ready(lost));
+        }
     }
 }

@@ -2,15 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use super::Remote;
 use super::error::AlreadyClosed;
 use crate::claim::Wakes;
 use crate::handle::{Message, Sender};
-use crate::id::OperationId;
 use crate::location::Location;
-use crate::node::{Conclusion, Node};
+use crate::node::Conclusion;
 use crate::waiting;
 use crate::wire::{End, Frame};
 
@@ -18,7 +17,7 @@ use crate::wire::{End, Frame};
 #[must_use = "a close happens when its future is awaited"]
 pub struct Closing<'a, T: Message> {
     sender: &'a Sender<T>,
-    remote: Option<(Arc<Node>, OperationId)>,
+    remote: Option<Box<Remote>>,
 }
 
 impl<'a, T: Message> Closing<'a, T> {
@@ -40,9 +39,9 @@ impl<'a, T: Message> Closing<'a, T> {
                 let (node, channel) = (relayed.node.clone(), relayed.channel);
                 node.repay(&relayed.flow);
                 drop(core);
-                let operation =
-                    node.begin(waker.clone(), |operation| Frame::Close { channel, operation });
-                self.remote = Some((node, operation));
+                let close = |operation| Frame::Close { channel, operation };
+                let operation = node.begin(channel, waker.clone(), close);
+                self.remote = Some(Remote::new(node, channel, operation));
                 waiting::note();
                 Poll::Pending
             }
@@ -54,14 +53,15 @@ impl<T: Message> Future for Closing<'_, T> {
     type Output = Result<(), AlreadyClosed>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some((node, operation)) = self.remote.take() else {
+        let Some(remote) = self.remote.take() else {
             return self.start(context.waker());
         };
-        match node.poll(operation, context.waker()) {
+        match remote.poll(&self.sender.shared, context.waker()) {
             Poll::Ready(Conclusion::Closed { first: true }) => Poll::Ready(Ok(())),
+            Poll::Ready(Conclusion::Moved(_)) => self.start(context.waker()),
             Poll::Ready(_) => Poll::Ready(Err(AlreadyClosed)),
             Poll::Pending => {
-                self.remote = Some((node, operation));
+                self.remote = Some(remote);
                 waiting::note();
                 Poll::Pending
             }
@@ -71,8 +71,8 @@ impl<T: Message> Future for Closing<'_, T> {
 
 impl<T: Message> Drop for Closing<'_, T> {
     fn drop(&mut self) {
-        if let Some((node, operation)) = self.remote.take() {
-            node.abandon(operation);
+        if let Some(remote) = self.remote.take() {
+            remote.node.abandon(remote.operation);
         }
     }
 }

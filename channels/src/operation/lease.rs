@@ -119,7 +119,9 @@ impl<T: Message> Leased<T> {
     pub fn ack(mut self) -> T {
         let accept = |channel, operation| Frame::Accept { channel, operation };
         match mem::replace(&mut self.hold, Hold::Ended) {
-            Hold::Away(node, channel, operation) => node.push(accept(channel, operation)),
+            Hold::Away(node, channel, operation) => {
+                node.end_lease(operation, accept(channel, operation));
+            }
             Hold::Here(age) => {
                 let mut wakes = Wakes::default();
                 let mut core = self.receiver.shared.lock();
@@ -127,7 +129,8 @@ impl<T: Message> Leased<T> {
                     Location::Local(chan) => chan.end_lease(age, &mut wakes.note()),
                     Location::Relayed(relayed) => {
                         if let Some(operation) = relayed.moved.leases.remove(&age) {
-                            relayed.node.push(accept(relayed.channel, operation));
+                            let accept = accept(relayed.channel, operation);
+                            relayed.node.end_lease(operation, accept);
                         }
                     }
                 }
@@ -157,14 +160,15 @@ impl<T: Message> Leased<T> {
         drop(core);
         // The user's `Serialize` may panic; this may be a panic already.
         let packed = catch_unwind(AssertUnwindSafe(|| transfer::pack(&node, &value)));
-        node.push(match packed {
+        let frame = match packed {
             Ok(Ok(parcel)) => {
                 let attempts = self.attempt;
                 Frame::Return { channel, operation, attempts, parcel }
             }
             // It cannot travel, so it goes nowhere.
             _ => Frame::Accept { channel, operation },
-        });
+        };
+        node.end_lease(operation, frame);
     }
 }
 
@@ -174,7 +178,7 @@ impl<T: Message> Drop for Leased<T> {
         match mem::replace(&mut self.hold, Hold::Ended) {
             Hold::Here(age) => self.give_back(age, value),
             Hold::Away(node, channel, operation) => {
-                node.push(Frame::Decline { channel, operation });
+                node.end_lease(operation, Frame::Decline { channel, operation });
             }
             Hold::Ended => {}
         }
@@ -285,35 +289,29 @@ impl<T: Message> Leasing<'_, T> {
     }
 
     fn ask(&mut self, remote: Box<Remote>, waker: &Waker) -> Poll<Outcome<T>> {
-        match remote.poll(waker) {
-            Poll::Ready(Conclusion::Again) => self.start(waker),
-            Poll::Ready(Conclusion::Offered(stocked)) => {
-                if let Some(flow) = remote.node.flow(remote.channel) {
-                    flow.lock().note_receive();
-                }
-                Poll::Ready(self.lease(&remote, stocked))
+        let Poll::Ready((conclusion, lease)) = remote.poll_leased(&self.receiver.shared, waker)
+        else {
+            self.receive = ReceiveOperation::Remote(remote);
+            waiting::note();
+            return Poll::Pending;
+        };
+        match conclusion {
+            Conclusion::Moved(Some(place)) => self.look(place, waker),
+            Conclusion::Moved(None) | Conclusion::Again => self.start(waker),
+            Conclusion::Offered(stocked) | Conclusion::Stocked(stocked) => {
+                Poll::Ready(self.lease(&remote, stocked, lease))
             }
-            Poll::Ready(Conclusion::Stocked(stocked)) => Poll::Ready(self.lease(&remote, stocked)),
-            Poll::Ready(Conclusion::Ended(end)) => Poll::Ready(Err(end.into())),
-            Poll::Ready(other) => {
+            Conclusion::Ended(end) => Poll::Ready(Err(end.into())),
+            other => {
                 let reason = format!("the coordinator answered a receive with {other:?}");
                 Poll::Ready(Err(RecvError::Lost(reason)))
-            }
-            Poll::Pending => {
-                self.receive = ReceiveOperation::Remote(remote);
-                waiting::note();
-                Poll::Pending
             }
         }
     }
 
-    fn lease(&self, remote: &Remote, stocked: Stocked) -> Outcome<T> {
+    fn lease(&self, remote: &Remote, stocked: Stocked, operation: OperationId) -> Outcome<T> {
         let (node, channel) = (&remote.node, remote.channel);
-        let Stocked { name, parcel, attempt, .. } = stocked;
-        let (operation, frame) = name.leased(channel, node.name_operation());
-        if !node.queue(frame) {
-            return Err(RecvError::Lost(node.lost().unwrap_or_default()));
-        }
+        let Stocked { parcel, attempt, .. } = stocked;
         match transfer::unpack(node, parcel) {
             Ok(value) => {
                 let hold = Hold::Away(node.clone(), channel, operation);
@@ -321,7 +319,7 @@ impl<T: Message> Leasing<'_, T> {
             }
             Err(error) => {
                 // As one that was received: nobody could read it.
-                node.push(Frame::Accept { channel, operation });
+                node.end_lease(operation, Frame::Accept { channel, operation });
                 Err(RecvError::Malformed(error.to_string()))
             }
         }

@@ -16,7 +16,7 @@ use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::{Answered, Conclusion, Node};
+use crate::node::{Conclusion, Heard, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
 use crate::wire::{End, Frame, Parcel};
@@ -223,8 +223,11 @@ impl ReceiveOperation {
         shared: &Shared<T>,
         waker: &Waker,
     ) -> Poll<Outcome<T>> {
-        match remote.poll(waker) {
-            Poll::Ready(Conclusion::Again) => self.start(shared, shared.lock(), waker),
+        match remote.poll(shared, waker) {
+            Poll::Ready(Conclusion::Moved(Some(place))) => self.look(place, shared, waker),
+            Poll::Ready(Conclusion::Moved(None) | Conclusion::Again) => {
+                self.start(shared, shared.lock(), waker)
+            }
             Poll::Ready(conclusion) => Poll::Ready(conclude(&remote, conclusion)),
             Poll::Pending => {
                 *self = Self::Remote(remote);
@@ -242,17 +245,26 @@ impl ReceiveOperation {
     ) -> Poll<Result<T, TryRecvError>> {
         marked!(waker, format!("try to receive from {}", shared.describe(&shared.lock())));
         if let Self::Remote(remote) = self {
-            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
+            let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
             let outcome = match conclusion {
-                Conclusion::Again => {
-                    *self = Self::New;
-                    return self.poll_try(shared, waker);
-                }
-                Conclusion::Empty => Err(TryRecvError::Empty),
-                other => conclude(remote, other).map_err(Into::into),
+                // What was on offer to it came along, and is its own: given back, it would stand
+                // behind what others take meanwhile.
+                Conclusion::Moved(Some(place)) => match take(shared, place) {
+                    Some(value) => Ok(Ok(value)),
+                    None => Err(Self::Parked(place)),
+                },
+                Conclusion::Moved(None) | Conclusion::Again => Err(Self::New),
+                Conclusion::Empty => Ok(Err(TryRecvError::Empty)),
+                other => Ok(conclude(remote, other).map_err(Into::into)),
             };
-            *self = Self::Done;
-            return Poll::Ready(outcome);
+            match outcome {
+                Ok(outcome) => {
+                    *self = Self::Done;
+                    return Poll::Ready(outcome);
+                }
+                Err(waiting) => *self = waiting,
+            }
+            self.give_up(shared);
         }
         let mut wakes = Wakes::default();
         let mut core = shared.lock();
@@ -276,18 +288,39 @@ impl ReceiveOperation {
 
     /// Whether a remote receive has its answer; else it wakes when it has, or when it is to be
     /// started again.
-    pub(crate) fn poll_answered(&mut self, waker: &Waker) -> bool {
-        let Self::Remote(remote) = self else { return false };
-        match remote.node.rewait(remote.operation, waker) {
-            Answered::No => false,
-            Answered::Yes => true,
-            Answered::Again => {
-                remote.node.abandon(remote.operation);
-                *self = Self::New;
-                waker.wake_by_ref();
-                false
-            }
+    pub(crate) fn poll_answered<T>(&mut self, shared: &Shared<T>, waker: &Waker) -> Heard {
+        let Self::Remote(remote) = self else { return Heard::Nothing };
+        let heard = remote.rewait(shared, waker);
+        if matches!(heard, Heard::Moved | Heard::Again) {
+            *self = Self::New;
         }
+        if heard == Heard::Again {
+            waker.wake_by_ref();
+        }
+        heard
+    }
+
+    /// The case of a select was claimed: fetches its outcome. `None` if the channel came home
+    /// meanwhile and nothing is there: it is as new.
+    pub(crate) fn finish<T: Message>(
+        &mut self,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Option<Outcome<T>>> {
+        if let Self::Remote(remote) = self {
+            let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
+            if !matches!(conclusion, Conclusion::Moved(_)) {
+                let outcome = conclude(remote, conclusion);
+                *self = Self::Done;
+                return Poll::Ready(Some(outcome));
+            }
+            *self = Self::New;
+            let mut wakes = Wakes::default();
+            let outcome = self.attempt_in(&mut shared.lock(), &mut wakes);
+            shared.wake(wakes);
+            return Poll::Ready(outcome);
+        }
+        self.poll(shared, waker).map(Some)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -306,7 +339,10 @@ impl ReceiveOperation {
             Self::New | Self::Done => {}
             Self::Remote(remote) => {
                 let Remote { channel, operation, .. } = **remote;
-                remote.node.give_up(operation, Frame::Decline { channel, operation });
+                let decline = Frame::Decline { channel, operation };
+                if let Some(place) = remote.node.give_up(operation, decline) {
+                    Self::Parked(place).withdraw(shared);
+                }
             }
             Self::Parked(place) => {
                 let mut wakes = Wakes::default();
@@ -332,25 +368,26 @@ impl ReceiveOperation {
 }
 
 fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
-    let (node, channel) = (&remote.node, remote.channel);
     match conclusion {
-        Conclusion::Offered(Stocked { name, parcel, .. }) => {
-            node.push(name.taken(channel));
-            if let Some(flow) = node.flow(channel) {
-                flow.lock().note_receive();
-            }
-            unpack(node, parcel)
-        }
-        Conclusion::Stocked(Stocked { name, parcel, .. }) => {
-            node.push(name.taken(channel));
-            unpack(node, parcel)
-        }
+        Conclusion::Offered(Stocked { parcel, .. })
+        | Conclusion::Stocked(Stocked { parcel, .. }) => unpack(&remote.node, parcel),
         Conclusion::Ended(end) => Err(end.into()),
         other => {
             let reason = format!("the coordinator answered a receive with {other:?}");
             Err(RecvError::Lost(reason))
         }
     }
+}
+
+/// Takes what a receive was handed, if its channel is here.
+fn take<T>(shared: &Shared<T>, place: Place) -> Option<T> {
+    let mut wakes = Wakes::default();
+    let mut core = shared.lock();
+    let Location::Local(chan) = &mut core.location else { return None };
+    let value = chan.accept(place, &mut wakes.note());
+    drop(core);
+    shared.wake(wakes);
+    value
 }
 
 fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {

@@ -12,7 +12,6 @@ use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
 use crate::flow::Flow;
 use crate::handle::{Message, Sender};
-use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
@@ -112,10 +111,9 @@ impl<T: Message> SendOperation<T> {
         let mut wakes = Wakes::default();
         marked!(waker, format!("send to {}", shared.describe(&core)));
         if let Location::Relayed(relayed) = &core.location {
-            let (node, channel) = (relayed.node.clone(), relayed.channel);
-            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
+            let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            return self.start_remote(node, channel, waker, Errand::Wait, credit);
+            return self.start_remote(node, &flow, waker, Errand::Wait);
         }
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
@@ -137,6 +135,10 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
         let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        // A send that watched, and was aborted, does so still when the channel has come home.
+        if let Step::Watching(_) = self.step {
+            self.step.forget();
+        }
         if chan.put(&mut self.value) {
             self.step = Step::Done;
             return Attempt::Sent;
@@ -169,39 +171,25 @@ impl<T: Message> SendOperation<T> {
         self.step = Step::Parked(chan.wait_send(&mut self.value, || waiter));
     }
 
-    /// Sends to the home, under a credit if one was taken.
+    /// Sends to the home, under a credit if there is one by the time that the value is encoded.
     fn start_remote(
         &mut self,
         node: Arc<Node>,
-        channel: ChannelId,
+        flow: &Flow,
         waker: &Waker,
         errand: Errand,
-        credit: Option<Arc<Flow>>,
     ) -> Poll<Outcome<T>> {
-        let value = self.keep();
+        let (channel, value) = (flow.channel(), self.keep());
+        self.step = Step::Done;
         let parcel = match transfer::pack(&node, &value) {
             Ok(parcel) => parcel,
             Err(error) => {
-                if credit.is_some() {
-                    // It may have been called back meanwhile.
-                    node.push(Frame::Repay { channel, credits: 1 });
-                }
-                self.step = Step::Done;
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
-        let parcel = match credit {
-            None => parcel,
-            Some(_) => match node.send_prepaid(channel, parcel) {
-                Ok(()) => {
-                    self.step = Step::Done;
-                    return Poll::Ready(Ok(()));
-                }
-                Err(parcel) => parcel,
-            },
-        };
+        let Err(parcel) = node.send_prepaid(flow, parcel) else { return Poll::Ready(Ok(())) };
         self.value = Some(value);
-        let operation = node.begin(waker.clone(), |operation| match errand {
+        let operation = node.begin(channel, waker.clone(), |operation| match errand {
             Errand::Wait => Frame::Send { channel, operation, parcel },
             Errand::Try => Frame::TrySend { channel, operation, parcel },
         });
@@ -218,24 +206,20 @@ impl<T: Message> SendOperation<T> {
     ) -> Poll<Result<(), TrySendError<T>>> {
         marked!(waker, format!("try to send to {}", shared.describe(&shared.lock())));
         if let Step::Remote(remote) = &self.step {
-            let Poll::Ready(conclusion) = remote.poll(waker) else { return Poll::Pending };
-            if let Conclusion::Again = conclusion {
-                self.step = Step::New;
-                return self.poll_try(shared, waker);
-            }
+            let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
             self.step = Step::Done;
-            return Poll::Ready(match conclusion {
-                Conclusion::Full => Err(TrySendError::Full(self.keep())),
-                other => self.conclude(other).map_err(TrySendError::from),
-            });
+            match conclusion {
+                Conclusion::Moved(_) | Conclusion::Again => self.step = Step::New,
+                Conclusion::Full => return Poll::Ready(Err(TrySendError::Full(self.keep()))),
+                other => return Poll::Ready(self.conclude(other).map_err(TrySendError::from)),
+            }
         }
         let mut wakes = Wakes::default();
         let mut core = shared.lock();
         if let Location::Relayed(relayed) = &core.location {
-            let (node, channel) = (relayed.node.clone(), relayed.channel);
-            let credit = relayed.flow.spend().then(|| relayed.flow.clone());
+            let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            let started = self.start_remote(node, channel, waker, Errand::Try, credit);
+            let started = self.start_remote(node, &flow, waker, Errand::Try);
             return started.map_err(TrySendError::from);
         }
         let outcome = match self.attempt_in(&mut core, &mut wakes) {
@@ -306,8 +290,13 @@ impl<T: Message> SendOperation<T> {
     }
 
     fn ask(&mut self, remote: Box<Remote>, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
-        match remote.poll(waker) {
-            Poll::Ready(Conclusion::Again) => {
+        match remote.poll(shared, waker) {
+            Poll::Ready(Conclusion::Moved(Some(place))) => {
+                // The channel has it, decoded.
+                self.value = None;
+                self.look(place, shared, waker)
+            }
+            Poll::Ready(Conclusion::Moved(None) | Conclusion::Again) => {
                 self.step = Step::New;
                 self.poll(shared, waker)
             }
@@ -345,7 +334,11 @@ impl<T> SendOperation<T> {
             Step::New | Step::Done => {}
             Step::Remote(remote) | Step::Preparing(remote) => {
                 let Remote { channel, operation, .. } = *remote;
-                remote.node.give_up(operation, Frame::CancelSend { channel, operation });
+                let cancel = Frame::CancelSend { channel, operation };
+                if let Some(place) = remote.node.give_up(operation, cancel) {
+                    self.step = Step::Parked(place);
+                    self.give_up(shared);
+                }
             }
             Step::Watching(remote) => {
                 let Remote { channel, operation, .. } = *remote;

@@ -6,8 +6,14 @@
 //! elsewhere. Then it watches again, at the same place, and the select starts anew. If the select
 //! chooses another case the home is told, and gives the partner back.
 //!
+//! A select that is asked about a channel that is on its way to this process does not choose that
+//! case before it is known whether the channel comes: its answer would be held back, and no other
+//! case could happen meanwhile. Should the channel come all the same, the send is as new, and has
+//! its value.
+//!
 //! If this process dies the home gives the partner back; if the partner's dies it aborts.
 
+use std::mem;
 use std::task::{Poll, Waker};
 
 use super::Remote;
@@ -15,7 +21,7 @@ use super::error::{SendError, TrySendError};
 use super::send::{SendOperation, Step};
 use crate::handle::Message;
 use crate::location::{Location, Shared};
-use crate::node::{Answered, Conclusion};
+use crate::node::{Conclusion, Heard};
 use crate::select::Answer;
 use crate::transfer;
 use crate::waiting;
@@ -29,7 +35,8 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> Answer {
         if let Step::New = self.step {
             let core = shared.lock();
-            let Location::Relayed(relayed) = &core.location else { return Answer::None };
+            // It was elsewhere when all cases were looked at.
+            let Location::Relayed(relayed) = &core.location else { return Answer::Moved };
             if relayed.flow.has_credit() {
                 // No partner is needed, and nobody would wake a select that does not come now.
                 return Answer::Come;
@@ -37,16 +44,22 @@ impl<T: Message> SendOperation<T> {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             drop(core);
             let watch = |operation| Frame::Watch { channel, operation, select };
-            let operation = node.begin(waker.clone(), watch);
+            let operation = node.begin(channel, waker.clone(), watch);
             self.step = Step::Watching(Remote::new(node, channel, operation));
         }
-        match &self.step {
-            Step::Watching(remote)
-                if remote.node.rewait(remote.operation, waker) != Answered::No =>
-            {
-                Answer::Come
+        let Step::Watching(remote) = &self.step else { return Answer::None };
+        match remote.rewait(shared, waker) {
+            Heard::Nothing | Heard::Landing => Answer::None,
+            Heard::Answer => Answer::Come,
+            Heard::Again => {
+                self.step = Step::New;
+                waker.wake_by_ref();
+                Answer::None
             }
-            _ => Answer::None,
+            Heard::Moved => {
+                self.step = Step::New;
+                Answer::Moved
+            }
         }
     }
 
@@ -54,7 +67,7 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn finish(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
         match &self.step {
             Step::Watching(remote) | Step::Preparing(remote) => {
-                match remote.node.poll_on(remote.operation, waker) {
+                match remote.poll_on_going(shared, waker) {
                     Poll::Pending => {
                         waiting::note();
                         Poll::Pending
@@ -64,8 +77,12 @@ impl<T: Message> SendOperation<T> {
                         self.step.watch_again();
                         Poll::Ready(None)
                     }
+                    Poll::Ready(Conclusion::Moved(_)) => {
+                        self.step.forget();
+                        Poll::Ready(None)
+                    }
                     Poll::Ready(other) => {
-                        remote.node.abandon(remote.operation);
+                        self.step.forget();
                         self.step = Step::Done;
                         Poll::Ready(Some(self.conclude(other)))
                     }
@@ -87,23 +104,36 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    /// It is its turn: the value goes.
+    /// It is its turn: the value goes. If the user's `Serialize` panics, the send is given up as any
+    /// that watches.
     fn prepare(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
         self.step.watch_again();
-        let Step::Watching(remote) = std::mem::replace(&mut self.step, Step::Done) else {
-            unreachable!("the caller has looked")
-        };
-        let (node, channel, operation) = (&remote.node, remote.channel, remote.operation);
+        let Step::Watching(remote) = &self.step else { return self.finish(shared, waker) };
+        let (node, channel, operation) = (remote.node.clone(), remote.channel, remote.operation);
         let value = self.keep();
-        match transfer::pack(node, &value) {
+        let packed = transfer::pack(&node, &value);
+        match packed {
             Err(error) => {
                 node.give_up(operation, Frame::CancelSend { channel, operation });
+                self.step = Step::Done;
                 Poll::Ready(Some(Err(SendError::Unsendable(value, error.to_string()))))
             }
             Ok(parcel) => {
+                let parcel = match node.flow(channel).filter(|flow| flow.has_credit()) {
+                    Some(flow) => match node.send_prepaid(&flow, parcel) {
+                        Err(parcel) => parcel,
+                        // What was kept is not needed.
+                        Ok(()) => {
+                            node.give_up(operation, Frame::CancelSend { channel, operation });
+                            self.step = Step::Done;
+                            return Poll::Ready(Some(Ok(())));
+                        }
+                    },
+                    None => parcel,
+                };
                 self.value = Some(value);
                 node.push(Frame::Prepared { channel, operation, parcel });
-                self.step = Step::Preparing(remote);
+                self.step.go_ahead();
                 self.finish(shared, waker)
             }
         }
@@ -111,10 +141,25 @@ impl<T: Message> SendOperation<T> {
 }
 
 impl Step {
+    fn go_ahead(&mut self) {
+        *self = match mem::replace(self, Self::Done) {
+            Self::Watching(remote) => Self::Preparing(remote),
+            other => other,
+        };
+    }
+
     fn watch_again(&mut self) {
-        *self = match std::mem::replace(self, Self::Done) {
+        *self = match mem::replace(self, Self::Done) {
             Self::Preparing(remote) => Self::Watching(remote),
             other => other,
         };
+    }
+
+    /// What the home knew of it is over, or the channel is here: it is as new.
+    #[cold]
+    pub(super) fn forget(&mut self) {
+        if let Self::Watching(remote) | Self::Preparing(remote) = mem::replace(self, Self::New) {
+            remote.node.abandon(remote.operation);
+        }
     }
 }

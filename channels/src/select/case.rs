@@ -8,9 +8,9 @@ use std::task::{Poll, Waker};
 
 use crate::claim::{Claim, Waiting, Wakes};
 use crate::handle::{Message, Receiver, Sender};
-use crate::location::{Core, Location};
+use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::Node;
+use crate::node::{Heard, Node};
 use crate::operation::{
     Attempt, ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending,
     TryRecvError,
@@ -29,8 +29,11 @@ impl<C: Steps + ?Sized> Case for C {}
 pub trait Steps {
     /// Tells channels apart; `None` for a case that is never ready.
     fn address(&self) -> Option<usize>;
-    /// Where its channel's home is, if that is elsewhere.
-    fn passage(&self) -> Option<(Arc<Node>, Passage)>;
+    /// Where its channel's home is, if it was elsewhere when it was tried last in a lock that was
+    /// held.
+    fn whereabouts(&self) -> Whereabouts;
+    /// Takes its channel over, if it has come to this process.
+    fn land(&self);
     /// What the case does, in words; `None` if it is never ready.
     fn describe(&self) -> Option<String>;
     fn try_lock(&mut self) -> bool;
@@ -52,6 +55,17 @@ pub trait Steps {
     fn slot(&mut self) -> &mut dyn Any;
 }
 
+/// Where the channel of a case is.
+#[doc(hidden)]
+pub enum Whereabouts {
+    /// Here; or there is none.
+    Here,
+    /// Its home is elsewhere.
+    Away(Arc<Node>, Passage),
+    /// It was away a moment ago, and has come here since.
+    Landed,
+}
+
 /// What the home of a case has said.
 #[doc(hidden)]
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,6 +74,8 @@ pub enum Answer {
     None,
     /// The case can go, and will if it is chosen.
     Come,
+    /// The channel has come home to this process: the select begins anew.
+    Moved,
 }
 
 /// What comes of a case: the result of its operation.
@@ -166,6 +182,8 @@ pub struct ReceiveCase<'a, T: Message> {
     receiver: &'a Receiver<T>,
     receive: ReceiveOperation,
     guard: Option<Guard<'a, Core<T>>>,
+    /// Whether the channel was elsewhere when it was looked at last.
+    was_away: bool,
     outcome: Option<Result<T, RecvError>>,
 }
 
@@ -178,7 +196,8 @@ impl<'a, T: Message> ReceiveCase<'a, T> {
 
     #[inline]
     fn of(receiver: &'a Receiver<T>) -> Self {
-        Self { receiver, receive: ReceiveOperation::New, guard: None, outcome: None }
+        let (receive, was_away) = (ReceiveOperation::New, false);
+        Self { receiver, receive, guard: None, was_away, outcome: None }
     }
 }
 
@@ -187,8 +206,12 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         Some(Arc::as_ptr(&self.receiver.shared) as usize)
     }
 
-    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
-        self.receiver.shared.passage(Side::Receive)
+    fn whereabouts(&self) -> Whereabouts {
+        whereabouts(&self.receiver.shared, Side::Receive, self.was_away)
+    }
+
+    fn land(&self) {
+        self.receiver.shared.land();
     }
 
     fn describe(&self) -> Option<String> {
@@ -221,6 +244,7 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
         let core = core_of(core, &mut self.guard);
+        self.was_away = core.is_away();
         self.outcome = self.receive.attempt_in(core, wakes);
         self.outcome.is_some()
     }
@@ -233,13 +257,17 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
     fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer {
         if let ReceiveOperation::New = self.receive {
             let core = self.receiver.shared.lock();
-            if let Location::Relayed(relayed) = &core.location {
-                let (node, channel) = (relayed.node.clone(), relayed.channel);
-                drop(core);
-                self.receive.start_remote(node, channel, waker, select);
-            }
+            // It was elsewhere when all cases were looked at.
+            let Location::Relayed(relayed) = &core.location else { return Answer::Moved };
+            let (node, channel) = (relayed.node.clone(), relayed.channel);
+            drop(core);
+            self.receive.start_remote(node, channel, waker, select);
         }
-        if self.receive.poll_answered(waker) { Answer::Come } else { Answer::None }
+        match self.receive.poll_answered(&self.receiver.shared, waker) {
+            Heard::Nothing | Heard::Again | Heard::Landing => Answer::None,
+            Heard::Answer => Answer::Come,
+            Heard::Moved => Answer::Moved,
+        }
     }
 
     fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool> {
@@ -256,9 +284,9 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
     }
 
     fn finish(&mut self, waker: &Waker) -> Poll<bool> {
-        self.receive.poll(&self.receiver.shared, waker).map(|outcome| {
-            self.outcome = Some(outcome);
-            true
+        self.receive.finish(&self.receiver.shared, waker).map(|outcome| {
+            self.outcome = outcome;
+            self.outcome.is_some()
         })
     }
 
@@ -301,6 +329,8 @@ pub struct SendCase<'a, T: Message, S: BorrowMut<SendOperation<T>>> {
     sender: &'a Sender<T>,
     send: S,
     guard: Option<Guard<'a, Core<T>>>,
+    /// Whether the channel was elsewhere when it was looked at last.
+    was_away: bool,
     outcome: Option<Result<(), SendError<T>>>,
     of: PhantomData<T>,
 }
@@ -308,7 +338,7 @@ pub struct SendCase<'a, T: Message, S: BorrowMut<SendOperation<T>>> {
 impl<'a, T: Message, S: BorrowMut<SendOperation<T>>> SendCase<'a, T, S> {
     #[inline]
     pub(super) fn new(sender: &'a Sender<T>, send: S) -> Self {
-        Self { sender, send, guard: None, outcome: None, of: PhantomData }
+        Self { sender, send, guard: None, was_away: false, outcome: None, of: PhantomData }
     }
 }
 
@@ -317,8 +347,12 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
         Some(Arc::as_ptr(&self.sender.shared) as usize)
     }
 
-    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
-        self.sender.shared.passage(Side::Send)
+    fn whereabouts(&self) -> Whereabouts {
+        whereabouts(&self.sender.shared, Side::Send, self.was_away)
+    }
+
+    fn land(&self) {
+        self.sender.shared.land();
     }
 
     fn describe(&self) -> Option<String> {
@@ -351,6 +385,7 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
         let core = core_of(core, &mut self.guard);
+        self.was_away = core.is_away();
         self.outcome = attempt_in(self.send.borrow_mut(), core, wakes);
         self.outcome.is_some()
     }
@@ -419,6 +454,14 @@ fn attempt_in<T: Message>(
         Attempt::Sent => Some(Ok(())),
         Attempt::Waits => None,
         Attempt::Refused => Some(Err(send.refused_in(core))),
+    }
+}
+
+fn whereabouts<T>(shared: &Shared<T>, side: Side, was_away: bool) -> Whereabouts {
+    match shared.passage(side) {
+        Some((node, passage)) => Whereabouts::Away(node, passage),
+        None if was_away => Whereabouts::Landed,
+        None => Whereabouts::Here,
     }
 }
 

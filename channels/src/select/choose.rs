@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use smallvec::SmallVec;
 
-use super::case::{Answer, Case};
+use super::case::{Answer, Case, Whereabouts};
 use super::random;
 use crate::blocking::wait_for;
 use crate::claim::{Claim, Claimed, Wakes};
 use crate::lock::pause;
-use crate::node::Node;
+use crate::node::{Node, Surveyed};
 use crate::waiting::{self, marked};
 use crate::wire::{HANDLES_MAX, Passage};
 
@@ -41,18 +41,24 @@ pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
         if let Some(case) = locked(cases, None) {
             return Some(case);
         }
-        let away = away(cases);
+        let Some(away) = away(cases) else { continue };
         let at = match away.as_slice() {
             [] => return None,
             [(at, _)] => *at,
             // Asked one by one they could be ready in turn, and each the moment after (C37).
             all => match survey(all).await {
-                Some(at) => at,
+                Surveyed::Ready(at) => all[at].0,
+                Surveyed::Moved => {
+                    cases.iter().for_each(|case| case.land());
+                    continue;
+                }
                 // Values offered ahead were on their way here, so they have come by now.
-                None => match all.iter().find(|(_, (node, passage))| node.has_stock(passage)) {
-                    Some((at, _)) => *at,
-                    None => return locked(cases, None),
-                },
+                Surveyed::None => {
+                    match all.iter().find(|(_, (node, passage))| node.has_stock(passage)) {
+                        Some((at, _)) => *at,
+                        None => return locked(cases, None),
+                    }
+                }
             },
         };
         if poll_fn(|context| cases[at].poll_try_remote(context.waker())).await {
@@ -67,22 +73,31 @@ pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
 /// A case whose channel is at home elsewhere, and what is asked there.
 type Away = (usize, (Arc<Node>, Passage));
 
-/// All of them, in random order.
-fn away(cases: &Cases<'_, '_>) -> Vec<Away> {
-    let order = random::order(cases.len()).into_iter();
-    order.filter_map(|at| Some((at, cases[at].passage()?))).collect()
+/// All of them, in random order. `None` if one has come here since it was looked at.
+fn away(cases: &Cases<'_, '_>) -> Option<Vec<Away>> {
+    let mut away = Vec::new();
+    for at in random::order(cases.len()) {
+        match cases[at].whereabouts() {
+            Whereabouts::Here => {}
+            Whereabouts::Away(node, passage) => away.push((at, (node, passage))),
+            Whereabouts::Landed => return None,
+        }
+    }
+    Some(away)
 }
 
 /// Asks which could go. None if at one moment none could: of so many as fit into a question.
-async fn survey(away: &[Away]) -> Option<usize> {
-    for some in away.chunks(HANDLES_MAX) {
+async fn survey(away: &[Away]) -> Surveyed {
+    for (some, first) in away.chunks(HANDLES_MAX).zip((0..).step_by(HANDLES_MAX)) {
         let node = &some[0].1.0;
         let passages = some.iter().map(|(_, (_, passage))| *passage).collect();
-        if let Some(ready) = node.survey(passages).await {
-            return some.get(ready).map(|(at, _)| *at);
+        match node.survey(passages).await {
+            Surveyed::Ready(at) if at < some.len() => return Surveyed::Ready(first + at),
+            Surveyed::Ready(_) | Surveyed::None => {}
+            Surveyed::Moved => return Surveyed::Moved,
         }
     }
-    None
+    Surveyed::None
 }
 
 /// [`choose_now`] for code that is not async.
@@ -105,6 +120,14 @@ pub struct Choosing<'x, 's, 'c> {
     stage: Stage,
     /// What this process calls the select where its cases are away; 0 before any is.
     name: u64,
+}
+
+/// What the homes of a select's cases have said.
+enum Answered {
+    Nothing,
+    Case(usize),
+    /// A channel has come home.
+    Moved,
 }
 
 /// Names of selects.
@@ -155,9 +178,10 @@ impl Choosing<'_, '_, '_> {
                     Claimed::Open => {
                         let claim = claim.clone();
                         match self.answered(waker) {
-                            Some(case) if claim.choose(case) => self.settle(case),
-                            Some(_) => {}
-                            None => {
+                            Answered::Case(case) if claim.choose(case) => self.settle(case),
+                            Answered::Case(_) => {}
+                            Answered::Moved => drop(claim.stir()),
+                            Answered::Nothing => {
                                 waiting::note();
                                 return Poll::Pending;
                             }
@@ -178,7 +202,7 @@ impl Choosing<'_, '_, '_> {
     }
 
     /// A case whose home has answered.
-    fn answered(&mut self, waker: &Waker) -> Option<usize> {
+    fn answered(&mut self, waker: &Waker) -> Answered {
         if self.name == 0 {
             self.name = NAMES.fetch_add(1, Ordering::Relaxed);
         }
@@ -190,7 +214,10 @@ impl Choosing<'_, '_, '_> {
             answers[at] = self.cases[at].poll_remote(waker, name);
             false
         });
-        random::find(answers.len(), |at| answers[at] == Answer::Come)
+        if let Some(case) = random::find(answers.len(), |at| answers[at] == Answer::Come) {
+            return Answered::Case(case);
+        }
+        if answers.contains(&Answer::Moved) { Answered::Moved } else { Answered::Nothing }
     }
 
     fn settle(&mut self, chosen: usize) {

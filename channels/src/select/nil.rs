@@ -4,12 +4,10 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::case::{Answer, Operand, Outcome, Steps};
+use super::case::{Answer, Operand, Outcome, Steps, Whereabouts};
 use crate::claim::{Claim, Wakes};
 use crate::handle::{Message, Receiver, Sender};
-use crate::node::Node;
 use crate::operation::{Receiving, Sending};
-use crate::wire::Passage;
 
 /// `recv` on an `Option` of a receiver, for `select!`: `None` is Go's nil channel.
 pub trait OptionalReceiver<T: Message> {
@@ -64,8 +62,12 @@ impl<C: Steps> Steps for Option<C> {
         self.as_ref()?.address()
     }
 
-    fn passage(&self) -> Option<(Arc<Node>, Passage)> {
-        self.as_ref()?.passage()
+    fn whereabouts(&self) -> Whereabouts {
+        self.as_ref().map_or(Whereabouts::Here, Steps::whereabouts)
+    }
+
+    fn land(&self) {
+        self.as_ref().inspect(|case| case.land());
     }
 
     fn describe(&self) -> Option<String> {

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use crate::id::{ChannelId, OperationId, SessionId, TaskId};
     use crate::wire::{
-        Build, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats,
+        Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats,
     };
 
     fn frames() -> Vec<Frame> {
@@ -144,6 +144,14 @@ mod tests {
         let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
         let options = SpawnOptions { retries: 1, timeout_ms };
         let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
+        let contents = Contents {
+            senders: 1,
+            receivers: 2,
+            values: vec![parcel.clone(), parcel.clone()],
+            sends: vec![operation],
+            end: Some(End::Closed),
+            ..Contents::default()
+        };
         let hello = |role| Frame::Hello {
             version: 1,
             build: build.clone(),
@@ -165,7 +173,13 @@ mod tests {
             Frame::Detach { channel, side: Side::Send, arrivals: 4 },
             Frame::Prepaid { channel, parcels: vec![parcel.clone(), parcel.clone()] },
             Frame::Ahead { channel, window: 5, seen: 6 },
-            Frame::Early { channel, first: 7, attempt: 1, parcels: vec![parcel.clone()] },
+            Frame::Early {
+                channel,
+                first: 7,
+                detaches: 8,
+                attempt: 1,
+                parcels: vec![parcel.clone()],
+            },
             Frame::Refused { operation, end: End::Closed },
             Frame::Ended { operation, end: lost },
             Frame::Spawn {
@@ -178,8 +192,9 @@ mod tests {
             },
             Frame::Finished { task, attempt: 1, outcome: parcel.clone(), elapsed_us: 2 },
             Frame::Report { cpu: 0.5, memory: 0.25, running: 1, held: 2, runs_seen: 3 },
-            Frame::Run { task, attempt: 1, name, signature, timeout_ms, arguments: parcel },
+            Frame::Run { task, attempt: 1, name, signature, timeout_ms, arguments: parcel.clone() },
             Frame::Inspected { operation, stats },
+            Frame::Land { channel, landings: 1, contents },
         ]
     }
 

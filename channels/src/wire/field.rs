@@ -3,8 +3,8 @@
 use bytes::{Buf, BufMut, Bytes};
 
 use super::{
-    Build, End, HANDLES_MAX, MESSAGE_BYTES_MAX, MalformedFrame, PARCELS_MAX, Parcel, Passage,
-    Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX,
+    Build, CONTENTS_MAX, Contents, End, Frame, HANDLES_MAX, MalformedFrame, PARCELS_MAX, Parcel,
+    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -65,6 +65,10 @@ records! {
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
     SpawnOptions { retries: u32, timeout_ms: u64 }
+    Contents {
+        senders: u64, receivers: u64, values: Vec<Parcel>, sends: Vec<OperationId>,
+        receives: Vec<OperationId>, anew: Vec<OperationId>, end: Option<End>
+    }
     Stats {
         workers: u32, starting: u32, running: u32, pooled: u32, ended: u64, launches: u64,
         workers_us: u64, tasks_us: u64, channels: u64
@@ -124,7 +128,7 @@ impl Field for Bytes {
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
-        let length = take_length(body, MESSAGE_BYTES_MAX)?;
+        let length = take_length(body, WHOLE_BYTES_MAX)?;
         Ok(body.split_to(length))
     }
 }
@@ -146,37 +150,62 @@ impl Field for String {
     }
 }
 
-impl Field for Vec<Parcel> {
+/// A frame in a frame: one, and not another level.
+impl Field for Box<Frame> {
     fn put(&self, out: &mut Vec<u8>) {
-        (self.len() as u32).put(out);
-        self.iter().for_each(|parcel| parcel.put(out));
+        self.kind().put(out);
+        self.put_fields(out);
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
-        let count = u32::read(body)? as usize;
-        if count > PARCELS_MAX {
-            return Err(MalformedFrame::new(format!(
-                "{count} values in a frame; at most {PARCELS_MAX} are allowed"
-            )));
+        match u8::read(body)? {
+            kind @ 90..=92 => {
+                Err(MalformedFrame::new(format!("a frame of kind {kind} within another")))
+            }
+            kind => Frame::take_fields(kind, body).map(Self::new),
         }
-        (0..count).map(|_| Parcel::read(body)).collect()
     }
 }
 
-impl Field for Vec<Passage> {
+macro_rules! lists {
+    ($($type:ty, at most $max:ident $what:literal;)*) => { $(
+        impl Field for Vec<$type> {
+            fn put(&self, out: &mut Vec<u8>) {
+                (self.len() as u32).put(out);
+                self.iter().for_each(|item| item.put(out));
+            }
+
+            fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+                let count = u32::read(body)? as usize;
+                if count > $max {
+                    let what = $what;
+                    let reason = format!("{count} {what}; at most {} are allowed", $max);
+                    return Err(MalformedFrame::new(reason));
+                }
+                (0..count).map(|_| <$type>::read(body)).collect()
+            }
+        }
+    )* };
+}
+
+lists! {
+    Parcel, at most PARCELS_MAX "values in a frame";
+    Passage, at most HANDLES_MAX "handles in a message";
+    OperationId, at most CONTENTS_MAX "operations in a frame";
+}
+
+impl Field for Option<End> {
     fn put(&self, out: &mut Vec<u8>) {
-        (self.len() as u32).put(out);
-        self.iter().for_each(|passage| passage.put(out));
+        out.put_u8(self.is_some().into());
+        self.iter().for_each(|end| end.put(out));
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
-        let count = u32::read(body)? as usize;
-        if count > HANDLES_MAX {
-            return Err(MalformedFrame::new(format!(
-                "{count} handles in a message; at most {HANDLES_MAX} are allowed"
-            )));
+        match u8::read(body)? {
+            0 => Ok(None),
+            1 => End::read(body).map(Some),
+            other => Err(MalformedFrame::new(format!("{other} is neither 0 nor 1"))),
         }
-        (0..count).map(|_| Passage::read(body)).collect()
     }
 }
 

@@ -1,18 +1,22 @@
-//! Every frame between a node and the coordinator: this file is the protocol's specification, and
-//! `leases` is a part of it.
+//! Every frame between a node and the coordinator: this file is the protocol's specification;
+//! `landing` and `leases` are parts of it.
 
 use std::fmt;
 
 use bytes::Bytes;
 
 use super::field::Field;
-use super::{Build, End, MalformedFrame, Parcel, Passage, Role, Secret, Side, SpawnOptions, Stats};
+use super::{
+    Build, Contents, End, MalformedFrame, Parcel, Passage, Role, Secret, Side, SpawnOptions, Stats,
+};
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
 #[macro_use]
+mod landing;
+#[macro_use]
 mod leases;
 
-with_leases! { frames
+with_landing! { with_leases frames
     /// Node: the first frame of a session.
     1 Hello {
         /// Must be [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
@@ -64,15 +68,12 @@ with_leases! { frames
         /// Opens the next link of the session, once.
         secret: Secret,
     }
-    /// Coordinator: there is no such session any more, or the secret is not its own. Nothing that
-    /// was not acknowledged will happen, and the link ends.
+    /// Coordinator: no such session, or a wrong secret: what was not acknowledged never happens.
     52 Fenced {
         /// In words, for people.
         reason: String,
     }
-
-    /// Node: a channel leaves its process; its home is the coordinator from here on. Its values and
-    /// waiting operations follow as ordinary frames, before any handle to it.
+    /// Node: a channel's home is the coordinator from here on. Its contents follow, then handles.
     10 Export {
         /// Not known to the receiver yet.
         channel: ChannelId,
@@ -165,8 +166,7 @@ with_leases! { frames
         /// Which of the node's selects it is a case of; not 0.
         select: u64,
     }
-    /// Node: which of these could go now, without waiting, all looked at at one moment? Answered by
-    /// `Surveyed`.
+    /// Node: which of these could go now, looked at at one moment? Answered by `Surveyed`.
     6 Survey {
         /// The sender's name for the question.
         operation: OperationId,
@@ -187,7 +187,6 @@ with_leases! { frames
         /// The sender's name for the question.
         operation: OperationId,
     }
-
     /// Coordinator: the send returns Ok.
     20 Sent {
         /// The send.
@@ -202,6 +201,8 @@ with_leases! { frames
     }
     /// Coordinator: a value is reserved for the receive until `Accept` or `Decline`.
     22 Offer {
+        /// The channel.
+        channel: ChannelId,
         /// The receive.
         operation: OperationId,
         /// For which time it is offered, from 1.
@@ -246,7 +247,6 @@ with_leases! { frames
         /// The answer.
         length: u64,
     }
-
     /// Node: sends that have returned Ok, each under a credit. Not answered.
     60 Prepaid {
         /// The channel.
@@ -260,9 +260,10 @@ with_leases! { frames
         channel: ChannelId,
         /// How many.
         credits: u32,
+        /// What their `Credit` said, if it came when there was no handle to send.
+        detaches: u64,
     }
-    /// Node: its tasks keep receiving, so values may be offered ahead of its receives: so many at a
-    /// time, of which each that is taken asks for one more. Until `Recall`.
+    /// Node: it keeps receiving, so values may be offered ahead of its receives, until `Recall`.
     62 Ahead {
         /// The channel.
         channel: ChannelId,
@@ -289,60 +290,59 @@ with_leases! { frames
         /// How many, in a row.
         count: u32,
     }
-    /// Node: a receive is given up, and an offer that is on its way to it counts as early. Answered
-    /// by `Again` if none is.
+    /// Node: a receive is given up, its offer counts as early. Answered by `Again` if none is out.
     70 Abandon {
         /// The channel.
         channel: ChannelId,
         /// The receive.
         operation: OperationId,
     }
-    /// Coordinator: free places of the buffer that are kept for this node, so that as many sends
-    /// return at once.
+    /// Coordinator: free places of the buffer are kept for this node: as many sends return at once.
     65 Credit {
         /// The channel.
         channel: ChannelId,
         /// How many more.
         credits: u32,
+        /// How many `Detach` of the node had come by now.
+        detaches: u64,
     }
     /// Coordinator: another needs the credits. Those that are not spent are to be repaid.
     66 Revoke {
         /// The channel.
         channel: ChannelId,
     }
-    /// Coordinator: values reserved for this node, ahead of its receives. Each is answered by
-    /// `Took` or `Untaken`.
+    /// Coordinator: values ahead of the node's receives, each answered by `Took` or `Untaken`.
     67 Early {
         /// The channel.
         channel: ChannelId,
         /// The number of the first; the others follow.
         first: u64,
+        /// How many `Detach` of the node had come by now.
+        detaches: u64,
         /// For which time each is offered, from 1.
         attempt: u32,
         /// The values.
         parcels: Vec<Parcel>,
     }
-    /// Coordinator: another needs the early offers. Those that no task has are to go back, and no
-    /// more will come until asked for.
+    /// Coordinator: early offers that no task has are to go back; no more come until asked for.
     68 Recall {
         /// The channel.
         channel: ChannelId,
     }
-    /// Coordinator: what the operation asks for was on its way when it asked. It may look, and ask
-    /// again.
+    /// Coordinator: what it asks for was on its way when it asked. It may look, and ask again.
     69 Again {
+        /// The channel.
+        channel: ChannelId,
         /// The send or receive. It does not wait at the home.
         operation: OperationId,
     }
-    /// Coordinator: which could have gone when this was written. A hint if one could; the truth if
-    /// none could.
+    /// Coordinator: which could have gone: a hint if one could, the truth if none could.
     29 Surveyed {
         /// The question.
         operation: OperationId,
         /// The first that could, counted from 1; 0 for none.
         ready: u32,
     }
-
     /// Node: run a task somewhere.
     30 Spawn {
         /// Chosen by the sender; a repetition is ignored.
@@ -387,13 +387,32 @@ with_leases! { frames
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
     }
-
+    /// Both: a piece of a large payload, all but the last of `CHUNK_BYTES_MAX`. See `chunks`.
+    90 Chunk {
+        /// The value's number. Values are numbered as they begin.
+        stream: u64,
+        /// How many bytes follow this piece.
+        left: u32,
+        /// The piece.
+        bytes: Bytes,
+    }
+    /// Both: the frame whose payload has come in pieces, all of it. This is its place in the order.
+    91 Whole {
+        /// The value.
+        stream: u64,
+        /// The frame, its payload left empty.
+        frame: Box<Frame>,
+    }
+    /// Both: a value will not be completed. What came of it is of no use.
+    92 Scrap {
+        /// The value.
+        stream: u64,
+    }
     /// Node: how is the whole? Answered by `Inspected`.
     34 Inspect {
         /// The sender's name for it.
         operation: OperationId,
     }
-
     /// Client: nothing moves in its process. Is that so everywhere?
     35 Suspect {}
     /// Node: all that uses channels in its process sleeps, and only the coordinator can wake it.
@@ -408,7 +427,6 @@ with_leases! { frames
         /// The answered `Probe`.
         round: u64,
     }
-
     /// Coordinator: does everything in this process sleep? Answered by `Asleep` or `Awake`.
     44 Probe {
         /// The coordinator's name for the question.
@@ -419,7 +437,6 @@ with_leases! { frames
         /// Who sleeps and where, a line each.
         report: String,
     }
-
     /// Coordinator: run this task.
     40 Run {
         /// The task.

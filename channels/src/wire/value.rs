@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::id::ChannelId;
+use crate::id::{ChannelId, OperationId};
 
 /// Which end of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -25,7 +25,7 @@ impl Side {
 }
 
 /// A handle inside a message: an identity, never a proxy.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Passage {
     /// The channel.
     pub channel: ChannelId,
@@ -37,7 +37,7 @@ pub struct Passage {
 
 /// A message as it travels: bytes that only the receiver's program understands, and the handles in
 /// them.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Parcel {
     /// Which codec wrote the payload (see `codec.rs`).
     pub codec: u8,
@@ -47,8 +47,28 @@ pub struct Parcel {
     pub passages: Vec<Passage>,
 }
 
+/// What is in a channel that lands, in order. Offers are not among it: their values and receives
+/// are where they would be without.
+#[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+pub struct Contents {
+    /// Send handles of the node.
+    pub senders: u64,
+    /// Receive handles of the node.
+    pub receivers: u64,
+    /// Values whose send has ended, then those of `sends`.
+    pub values: Vec<Parcel>,
+    /// Sends that wait.
+    pub sends: Vec<OperationId>,
+    /// Receives that wait.
+    pub receives: Vec<OperationId>,
+    /// Operations that are to begin anew: cases of a select, and those that do not wait.
+    pub anew: Vec<OperationId>,
+    /// How the channel ended, if it has.
+    pub end: Option<End>,
+}
+
 /// How a channel ended.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum End {
     /// It was closed, or the last handle of its other side was dropped by its owner.
     Closed,

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-/// What may be done instead. All but the first are processes that the measuring one starts.
+/// What may be done instead. All but the first two are processes that the measuring one starts.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Instead {
     /// The coordinator's bytes for an idle channel and for an idle connection.
@@ -49,6 +49,15 @@ pub(crate) enum Instead {
         /// How many connections are held.
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
+    },
+    /// Round trips on many channels of one connection, with one of them stalled and without.
+    Stalled {
+        /// How many channels.
+        #[arg(long, default_value_t = 10_000, value_parser = parse_count)]
+        channels: usize,
+        /// How many turns of each.
+        #[arg(long, default_value_t = 5, value_parser = parse_count)]
+        rounds: usize,
     },
     /// A coordinator whose workers are this program.
     #[command(hide = true)]
@@ -68,6 +77,12 @@ pub(crate) enum Instead {
     /// The sending end of a peer, which runs laps.
     #[command(hide = true)]
     Send { name: Name, address: String },
+}
+
+/// At least one.
+fn parse_count(text: &str) -> Result<usize, String> {
+    let count = text.parse::<usize>().map_err(|error| error.to_string())?;
+    if count == 0 { Err("at least one is wanted".to_owned()) } else { Ok(count) }
 }
 
 impl Arguments {

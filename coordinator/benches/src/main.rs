@@ -14,6 +14,7 @@
 //!   and the tasks. `link`: the laps of the peers over a `Link`, and their relays; `framed`,
 //!   `websocket` and `nats` are the links.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table and JSON.
+//! - `stalled`: what one channel that nobody receives from does to many others.
 //! - `memory`: what the coordinator keeps for a channel and for a connection.
 //!
 //! A process that dies ends the run with an error; the others go with it, for each ends with its
@@ -30,6 +31,7 @@ mod ours;
 mod report;
 mod rounds;
 mod row;
+mod stalled;
 mod websocket;
 
 use clap::Parser;
@@ -44,6 +46,7 @@ fn main() -> anyhow::Result<()> {
         Some(Instead::Memory { channels, connections }) => {
             memory::report(*channels, *connections, arguments.json)
         }
+        Some(Instead::Stalled { channels, rounds }) => stalled::report(*channels, *rounds),
         Some(Instead::Coordinator) => ours::coordinate(),
         Some(Instead::CoordinatorOf { workers }) => memory::coordinate(*workers),
         Some(Instead::Client { coordinator }) => ours::run_laps(coordinator),

@@ -9,7 +9,7 @@ use super::{Gone, Relay, Violation};
 use crate::Command;
 
 /// A value under way, and on whose account it is.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Cargo {
     pub(super) parcel: Parcel,
     payer: SessionId,
@@ -96,19 +96,19 @@ impl Relay {
         self.gone.extend(cargo.parcel.passages.into_iter().map(gone));
     }
 
-    fn attach(&mut self, session: SessionId, passages: &[Passage]) {
+    pub(super) fn attach(&mut self, session: SessionId, passages: &[Passage]) {
         for Passage { channel, side, .. } in passages {
             self.ledger.attach(session, *channel, *side);
-            if let Some(home) = self.homes.get_mut(channel)
-                && home.exporter != Some(session)
-            {
-                home.exporter = None;
+            if let Some(home) = self.homes.get_mut(channel) {
+                home.exporter = home.exporter.filter(|exporter| *exporter == session);
+                home.course.note(session);
+                self.prospects.afoot.insert(*channel);
             }
         }
     }
 
     /// There is one more of each of these handles, attached or held.
-    fn count_up(&mut self, passages: &[Passage]) {
+    pub(super) fn count_up(&mut self, passages: &[Passage]) {
         for Passage { channel, side, .. } in passages {
             if let Some(home) = self.homes.get_mut(channel) {
                 home.handles[*side as usize] += 1;

@@ -15,7 +15,7 @@
 //! happened (contract D4).
 
 use channels::id::SessionId;
-use channels::wire::CHUNK_BYTES_MAX;
+use channels::wire::{CHUNK_BYTES_MAX, WHOLE_BYTES_MAX};
 
 /// No session holds more of one channel.
 pub const CREDITS_MAX: usize = 16 << 10;
@@ -27,7 +27,7 @@ const PATIENCE: u32 = 2;
 const PATIENCE_MAX: u32 = 256;
 
 /// The credits of one channel.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Credits {
     /// Who sent last, and holds them if any are out.
     holder: SessionId,
@@ -40,6 +40,8 @@ pub struct Credits {
     asked: bool,
     /// How large its values are, in bytes: the largest of late.
     value_bytes: usize,
+    /// What was granted when the holder had given back handles less often is not out any more.
+    since: u64,
 }
 
 /// Whether credits stand in somebody's way.
@@ -59,7 +61,7 @@ impl Credits {
     pub fn new(sender: SessionId) -> Self {
         let (out, streak, patience) = (0, 0, PATIENCE);
         let (called_back, asked) = (false, false);
-        Self { holder: sender, out, called_back, streak, patience, asked, value_bytes: 0 }
+        Self { holder: sender, out, called_back, streak, patience, asked, value_bytes: 0, since: 0 }
     }
 
     /// How many are out.
@@ -77,10 +79,10 @@ impl Credits {
         self.value_bytes = bytes.max(self.value_bytes - self.value_bytes / 8);
     }
 
-    /// A session sends without a credit.
-    pub fn on_send(&mut self, session: SessionId) {
+    /// A session sends without a credit. So often has it given handles back.
+    pub fn on_send(&mut self, session: SessionId, detaches: u64) {
         if self.holder != session && self.out == 0 {
-            (self.holder, self.streak) = (session, 0);
+            (self.holder, self.streak, self.since) = (session, 0, detaches);
         }
         if self.holder == session {
             self.streak = self.streak.saturating_add(1);
@@ -90,7 +92,8 @@ impl Credits {
 
     /// Leases free places to the last sender if that pays. None while somebody waits for them.
     pub fn grant(&mut self, capacity: usize, length: usize) -> Option<(SessionId, u32)> {
-        if self.called_back || self.streak < self.patience {
+        let is_too_large = self.value_bytes > WHOLE_BYTES_MAX;
+        if self.called_back || self.streak < self.patience || is_too_large {
             return None;
         }
         // A bug on purpose, for the checks: one more than there is room for.
@@ -122,9 +125,9 @@ impl Credits {
     }
 
     /// A session gives credits back, and has to earn new ones; more than it has is as many as it
-    /// has.
-    pub fn repay(&mut self, session: SessionId, credits: usize) {
-        if self.are_held_by(session) {
+    /// has. They were granted when it had given back handles so often.
+    pub fn repay(&mut self, session: SessionId, credits: usize, detaches: u64) {
+        if self.are_held_by(session) && detaches >= self.since {
             self.out -= credits.min(self.out);
             (self.streak, self.asked) = (0, false);
         }
@@ -148,10 +151,10 @@ impl Credits {
         self.called_back = false;
     }
 
-    /// A session has no handle to send any more, or is dead.
-    pub fn leave(&mut self, session: SessionId) {
+    /// A session has no handle to send any more, or is dead. So often has it given handles back.
+    pub fn leave(&mut self, session: SessionId, detaches: u64) {
         if self.holder == session {
-            (self.out, self.streak, self.asked) = (0, 0, false);
+            (self.out, self.streak, self.asked, self.since) = (0, 0, false, detaches);
         }
     }
 }
@@ -168,7 +171,7 @@ mod tests {
         let mut credits = Credits::new(ONE);
         for _ in 0..PATIENCE {
             assert_eq!(credits.grant(capacity, 0), None, "they are to be earned");
-            credits.on_send(ONE);
+            credits.on_send(ONE, 0);
         }
         credits
     }
@@ -190,12 +193,12 @@ mod tests {
         assert_eq!(credits.call_back(), CallBack::Tell(ONE));
         assert_eq!(credits.call_back(), CallBack::Underway);
         assert!(credits.spend(ONE), "it was sent before");
-        credits.repay(ONE, 100);
+        credits.repay(ONE, 100, 0);
         assert_eq!((credits.out(), credits.call_back()), (0, CallBack::Home));
         credits.resume();
         for _ in 0..2 * PATIENCE {
             assert_eq!(credits.grant(4, 0), None);
-            credits.on_send(ONE);
+            credits.on_send(ONE, 0);
         }
         assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
     }
@@ -204,10 +207,24 @@ mod tests {
     fn a_dead_holder_has_none() {
         let mut credits = earned(4);
         assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
-        credits.leave(OTHER);
+        credits.leave(OTHER, 0);
         assert_eq!(credits.out(), 4);
-        credits.leave(ONE);
+        credits.leave(ONE, 1);
         assert_eq!((credits.out(), credits.spend(ONE)), (0, false));
+    }
+
+    /// Some were on their way to it when it gave its handles back, and go back when it has others.
+    #[test]
+    fn what_is_void_is_not_repaid() {
+        let mut credits = earned(4);
+        assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
+        credits.leave(ONE, 1);
+        (0..PATIENCE).for_each(|_| credits.on_send(ONE, 1));
+        assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
+        credits.repay(ONE, 4, 0);
+        assert_eq!(credits.out(), 4, "those that it has now");
+        credits.repay(ONE, 4, 1);
+        assert_eq!(credits.out(), 0);
     }
 
     #[test]
@@ -217,7 +234,7 @@ mod tests {
         assert_eq!(credits.grant(100, 0), Some((ONE, 3)));
         assert!(credits.spend(ONE));
         assert_eq!(credits.grant(100, 1), None, "it has not asked");
-        credits.on_send(ONE);
+        credits.on_send(ONE, 0);
         assert_eq!(credits.grant(100, 1), Some((ONE, 1)));
     }
 }

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{Frame, Side};
+use channels::wire::{Frame, Side, WHOLE_BYTES_MAX};
 
 use super::credits::{CallBack, Credits};
 use super::ledger::Parked;
@@ -23,7 +23,7 @@ use super::{Cargo, Relay, Violation};
 use crate::Command;
 
 /// What a channel needs once somebody uses it without asking each time.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Flow {
     pub(super) credits: Credits,
     pub(super) window: Window,
@@ -32,14 +32,14 @@ pub(super) struct Flow {
 }
 
 /// What a session asks of a channel.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Request {
     pub(super) session: SessionId,
     pub(super) operation: OperationId,
     pub(super) wish: Wish,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Wish {
     Send(Cargo),
     TrySend(Cargo),
@@ -113,8 +113,8 @@ impl Relay {
             Frame::Prepaid { channel, parcels } => {
                 self.prepaid(session, channel, parcels, commands)
             }
-            Frame::Repay { channel, credits } => {
-                self.repay(session, channel, credits, commands);
+            Frame::Repay { channel, credits, detaches } => {
+                self.repay(session, channel, credits, detaches, commands);
                 Ok(())
             }
             Frame::Ahead { channel, window, seen } => {
@@ -145,7 +145,7 @@ impl Relay {
         let receives = matches!(request.wish, Wish::Receive { .. } | Wish::TryReceive);
         if receives && self.is_moot(request.session, channel) {
             let Request { session, operation, .. } = request;
-            return commands.push(Command::send(session, Frame::Again { operation }));
+            return commands.push(Command::send(session, Frame::Again { channel, operation }));
         }
         if let Some(side) = self.obstacle(channel, &request) {
             let Request { session, operation, .. } = request;
@@ -233,8 +233,12 @@ impl Relay {
     }
 
     /// Gives credits to who sends much, and offers values to who receives much, ahead of their
-    /// asking; unless others wait. The last step of everything that happens to a channel.
+    /// asking; unless others wait, or the channel is on its way to a node. The last step of
+    /// everything that happens to a channel.
     pub(super) fn top_up(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
+        if self.is_leaving(channel) {
+            return;
+        }
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let Some(flow) = &mut home.flow else { return };
         let chan = &mut home.chan;
@@ -248,18 +252,22 @@ impl Relay {
             && home.watches.is_empty()
             && let Some((session, credits)) = flow.credits.grant(capacity, chan.len())
         {
-            commands.push(Command::send(session, Frame::Credit { channel, credits }));
+            let detaches = self.ledger.detaches(session);
+            let credit = Frame::Credit { channel, credits, detaches };
+            commands.push(Command::send(session, credit));
         }
         let mut batch = super::receives::EarlyBatch::new(channel);
         while !flow.has_held(Side::Receive)
             && let Some(owner) = flow.window.next_owner(capacity)
-            && chan.has_ended_values()
+            && chan.next_ended().is_some_and(|cargo| cargo.bytes() <= WHOLE_BYTES_MAX)
             && !chan.has_receive(|_| true)
         {
             let place = chan.park_receive(super::Waiter::ahead(owner), &mut |_| {});
             let Some(cargo) = chan.offered(place) else { break };
             let number = flow.window.offer(place, cargo.bytes());
-            batch.push(owner, number, (cargo.attempt(), cargo.parcel.clone()), commands);
+            let detaches = self.ledger.detaches(owner);
+            let parcel = (cargo.attempt(), cargo.parcel.clone());
+            batch.push((owner, detaches), number, parcel, commands);
         }
         batch.flush(commands);
     }

@@ -17,7 +17,7 @@ use super::{Cargo, Relay, Violation, Waiter};
 use crate::Command;
 
 impl Relay {
-    /// Takes in a frame that has to do with leases. Nothing else is left that a node may send.
+    /// Takes in a frame that has to do with leases, or hands it on.
     pub(super) fn on_lease_frame(
         &mut self,
         session: SessionId,
@@ -47,7 +47,7 @@ impl Relay {
                 self.prepared(session, channel, operation, parcel, commands)
             }
             Frame::Strict { channel } => self.set_strict(session, channel),
-            _ => Err(Violation::Unexpected("coordinator's own")),
+            other => self.on_landing(session, other, commands),
         }
     }
 
@@ -58,6 +58,7 @@ impl Relay {
             return Err(Violation::Unexpected("Strict"));
         }
         home.chan.set_strict();
+        home.course.stay_for_ever();
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use super::Violation;
 use crate::limits::Limits;
 
 /// The accounts of all sessions.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Ledger {
     limits: Limits,
     accounts: BTreeMap<SessionId, Account>,
@@ -20,17 +20,19 @@ pub(super) struct Ledger {
 }
 
 /// What a session has.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 struct Account {
     holdings: BTreeMap<ChannelId, Holding>,
     /// Operations that wait, on all channels.
     operations: usize,
     /// What it pays for that is under way, in bytes.
     bytes: usize,
+    /// How often it has given handles back.
+    detaches: u64,
 }
 
 /// What a session has of one channel.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Holding {
     /// Handles, by side.
     pub(super) handles: [u64; 2],
@@ -40,7 +42,7 @@ pub(super) struct Holding {
 
 /// An operation that waits, and its place in the channel. Sends and receives stand in lines of
 /// their own, so that a place alone could be taken for one in the other line.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Parked {
     Send(Place),
     Receive(Place),
@@ -79,6 +81,11 @@ impl Ledger {
         self.excesses.pop()
     }
 
+    /// Whether a session is there.
+    pub(super) fn is_open(&self, session: SessionId) -> bool {
+        self.accounts.contains_key(&session)
+    }
+
     /// Whether a session has any handle.
     pub(super) fn has_handles(&self, session: SessionId) -> bool {
         self.accounts.get(&session).is_some_and(|account| !account.holdings.is_empty())
@@ -108,12 +115,19 @@ impl Ledger {
         side: Side,
         count: u32,
     ) -> Result<(), Violation> {
-        let holding = self.holding_mut(session, channel);
-        let holding = holding.ok_or(Violation::NotAttached(channel))?;
+        let account = self.accounts.get_mut(&session);
+        let account = account.ok_or(Violation::NotAttached(channel))?;
+        account.detaches += 1;
+        let holding = account.holdings.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let left = holding.handles[side as usize].checked_sub(u64::from(count));
         holding.handles[side as usize] = left.ok_or(Violation::Count(count, channel))?;
         self.tidy(session, channel);
         Ok(())
+    }
+
+    /// How often a session has given handles back.
+    pub(super) fn detaches(&self, session: SessionId) -> u64 {
+        self.accounts.get(&session).map_or(0, |account| account.detaches)
     }
 
     /// An operation waits.
@@ -195,6 +209,14 @@ impl Ledger {
         parked.map(|(operation, _)| *operation).collect()
     }
 
+    /// A channel is none of a session's any more: its handles, and the operations that wait on it.
+    pub(super) fn forget(&mut self, session: SessionId, channel: ChannelId) {
+        let Some(account) = self.accounts.get_mut(&session) else { return };
+        if let Some(holding) = account.holdings.remove(&channel) {
+            account.operations -= holding.parked.len();
+        }
+    }
+
     /// A session has ended. What it had comes out.
     pub(super) fn close(&mut self, session: SessionId) -> BTreeMap<ChannelId, Holding> {
         self.accounts.remove(&session).unwrap_or_default().holdings
@@ -202,10 +224,6 @@ impl Ledger {
 
     fn holding(&self, session: SessionId, channel: ChannelId) -> Option<&Holding> {
         self.accounts.get(&session)?.holdings.get(&channel)
-    }
-
-    fn holding_mut(&mut self, session: SessionId, channel: ChannelId) -> Option<&mut Holding> {
-        self.accounts.get_mut(&session)?.holdings.get_mut(&channel)
     }
 
     /// Forgets a channel of which a session has nothing any more.

@@ -18,28 +18,56 @@
 //! send to each other cannot both be asked, and undo each other for ever. A channel where a bound
 //! select would have gone is looked at again when one is bound no longer.
 //!
-//! **Who dies when.** If the node that watches dies, what was kept for it is free; its value, if
-//! it is on offer, is nobody's but the receiver's. If the receiver's node dies or gives up, the
-//! send is aborted, or goes to the next. If the channel ends, whoever watches is refused.
+//! **Who dies when.** What was kept or asked is bounded by the lease of whoever is to answer.
+//!
+//! | who dies | watching | asked | on offer |
+//! |---|---|---|---|
+//! | the node of the select | it is forgotten | so it is, and what was kept is free | the value is the receiver's, or nobody's if that declines |
+//! | the node of the receive | nothing is its | the send keeps nothing; its value goes to others, or is aborted | the value was not taken: aborted |
+//! | both | forgotten | forgotten | the value is gone with both |
+//! | the channel (closed, lost, no receivers) | refused | refused; a value that comes is dropped, its select has it | as long as it may be taken it is on offer; then refused |
+//! | the coordinator | lost | lost | lost: the select hears so, and has its value |
+//!
+//! A value that is dropped here is never lost: until `Sent` it is its select's, which gets it back
+//! with the answer, or keeps it when another case happens.
+//!
+//! # Beside what else a channel does
+//!
+//! - *Landing* (`landing.rs`). While anything is asked or on offer a channel does not land; while
+//!   it is asked whether it could, nothing new is proposed; and what has been sent to a node is not
+//!   touched. So the answer to a proposal comes to the channel that made it, or to nobody: at the
+//!   node, an answer about a channel on its way is held back until it is known that it stays
+//!   (`settling.rs`). A send that only watches begins anew where the channel is then.
+//! - *Credits*: those of other sessions are home before a send watches (`gate.rs`), and none are
+//!   lent while one does. If the select's own session has some it is asked at once, for it has
+//!   room.
+//! - *Early offers* have been sent before, so they are ahead of every watch, and no receive waits
+//!   beside them.
+//! - *Leases, strict order*: a leased value's send has ended. While strict order holds a channel
+//!   up no receive is kept; one that was is let go when the value comes, and the send is aborted if
+//!   nothing else is there.
+//! - *Sends that wait* let a watch that is older and free go first; a watch lets older sends go
+//!   first. Room that is kept counts as filled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use channels::chan::Tried;
 use channels::id::{ChannelId, OperationId, SessionId};
 use channels::line::Place;
-use channels::wire::{End, Frame, Parcel, Side};
+use channels::wire::{End, Frame, Side};
 
 use super::gate::{Request, Wish};
 use super::ledger::Parked;
-use super::{Cargo, Home, Relay, Violation, Waiter};
+use super::{Home, Relay, Violation, Waiter};
 use crate::Command;
+
+mod prepared;
 
 /// A select of a session.
 type Select = (SessionId, u64);
 
 /// What holds between the proposals of all channels.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Proposals {
     bound: BTreeSet<Select>,
     /// Channels where a bound select would have gone.
@@ -71,14 +99,14 @@ impl Proposals {
 }
 
 /// Sends of selects on one channel, in order.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub(super) struct Watches {
     line: BTreeMap<Place, Watch>,
     /// Those whose value is on offer.
     offered: Vec<Place>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Watch {
     session: SessionId,
     operation: OperationId,
@@ -86,7 +114,7 @@ struct Watch {
     stage: Stage,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Waits,
     Asked(Partner),
@@ -95,7 +123,7 @@ enum Stage {
 }
 
 /// What is kept for a send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Partner {
     Room,
     Receive(Place, Waiter),
@@ -106,6 +134,17 @@ enum Partner {
 impl Watches {
     pub(super) fn is_empty(&self) -> bool {
         self.line.is_empty()
+    }
+
+    /// Whether a value of one is on offer.
+    pub(super) fn has_offered(&self) -> bool {
+        !self.offered.is_empty()
+    }
+
+    /// What they are called, if nothing is proposed to any of them.
+    pub(super) fn unasked(&self) -> Option<Vec<OperationId>> {
+        let waits = |watch: &Watch| (watch.stage == Stage::Waits).then_some(watch.operation);
+        self.line.values().map(waits).collect()
     }
 }
 
@@ -160,8 +199,9 @@ impl Relay {
         receive: Waiter,
         commands: &mut Vec<Command>,
     ) -> bool {
+        let is_leaving = self.is_leaving(channel);
         let Some(home) = self.homes.get_mut(&channel) else { return false };
-        if home.watches.is_empty() || !home.chan.has_only_sends() {
+        if is_leaving || !home.chan.has_only_sends() {
             return false;
         }
         if home.chan.ended().is_some() || self.proposals.is_bound(receive.select()) {
@@ -178,12 +218,12 @@ impl Relay {
         };
         let place = home.chan.allot_place();
         self.ledger.park(receive.session, channel, receive.operation, Parked::Receive(place));
-        self.ask(channel, watch, Partner::Receive(place, receive), commands);
+        self.propose(channel, watch, Partner::Receive(place, receive), commands);
         true
     }
 
     /// Asks a select.
-    fn ask(
+    fn propose(
         &mut self,
         channel: ChannelId,
         place: Place,
@@ -204,16 +244,19 @@ impl Relay {
     /// Asks selects whose turn it is to send, or tells them that it never will be. A part of the
     /// last step of everything that happens to a channel.
     pub(super) fn answer_watches(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
-        self.reopen(channel, commands);
         let Some(home) = self.homes.get_mut(&channel) else { return };
-        if home.watches.is_empty() {
-            return self.set_barrier(channel, commands);
+        // The usual case first: no select would send.
+        if home.watches.is_empty() && !home.chan.has_barrier() {
+            return;
         }
+        self.reopen(channel, commands);
+        let is_leaving = self.is_leaving(channel);
+        let Some(home) = self.homes.get_mut(&channel) else { return };
         if let Some(end) = home.chan.ended().cloned() {
             self.refuse_watches(channel, &end, commands);
-        } else {
+        } else if !is_leaving {
             while let Some((place, partner)) = self.next_proposal(channel) {
-                self.ask(channel, place, partner, commands);
+                self.propose(channel, place, partner, commands);
             }
         }
         self.set_barrier(channel, commands);
@@ -270,129 +313,6 @@ impl Relay {
         }
     }
 
-    /// The select has chosen this send.
-    pub(super) fn prepared(
-        &mut self,
-        session: SessionId,
-        channel: ChannelId,
-        operation: OperationId,
-        parcel: Parcel,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), Violation> {
-        if self.ledger.handles(session, channel, Side::Send) == 0 {
-            return Err(Violation::NotAttached(channel));
-        }
-        let cargo = self.take_in(session, session, parcel)?;
-        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-        let asked = match self.ledger.parked(session, channel, operation) {
-            Some(Parked::Watch(place)) => home.watches.line.get(&place).zip(Some(place)),
-            _ => None,
-        };
-        let Some((&Watch { stage: Stage::Asked(partner), .. }, place)) = asked else {
-            let end = home.chan.ended().cloned();
-            self.lose(cargo, &End::Closed);
-            // It was refused meanwhile, and may not have heard it.
-            let end = end.ok_or(Violation::Unexpected("Prepared"))?;
-            commands.push(Command::send(session, Frame::Refused { operation, end }));
-            return Ok(());
-        };
-        match partner {
-            Partner::Room => {
-                home.chan.spend_room();
-                if let Some(watch) = home.watches.line.get_mut(&place) {
-                    watch.stage = Stage::Asked(Partner::Nobody);
-                }
-                self.send_prepared(channel, place, cargo, commands);
-            }
-            Partner::Receive(receive, waiter) if home.chan.has_only_sends() => {
-                self.offer_prepared(channel, place, cargo, (receive, waiter));
-            }
-            // Others were sent meanwhile, for there was room.
-            Partner::Receive(receive, waiter) => {
-                if let Some(watch) = home.watches.line.get_mut(&place) {
-                    watch.stage = Stage::Asked(Partner::Nobody);
-                }
-                self.proposals.unbind(waiter.select());
-                let note = &mut |effect| self.effects.push(effect);
-                home.chan.free_receive(receive, waiter, note);
-                self.send_otherwise(channel, place, cargo, commands);
-            }
-            Partner::Nobody => self.send_otherwise(channel, place, cargo, commands),
-        }
-        self.perform(channel, commands);
-        self.settle(commands);
-        Ok(())
-    }
-
-    /// There is room for the value.
-    fn send_prepared(
-        &mut self,
-        channel: ChannelId,
-        place: Place,
-        cargo: Cargo,
-        commands: &mut Vec<Command>,
-    ) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        let mut cargo = Some(cargo);
-        let tried = home.chan.try_send(&mut cargo, &mut |effect| self.effects.push(effect));
-        debug_assert_eq!(tried, Tried::Done, "room was kept");
-        if let Some(cargo) = cargo {
-            self.lose(cargo, &End::Closed);
-        }
-        if let Some((session, operation)) = self.end(channel, place) {
-            commands.push(Command::send(session, Frame::Sent { operation }));
-        }
-    }
-
-    fn offer_prepared(
-        &mut self,
-        channel: ChannelId,
-        place: Place,
-        cargo: Cargo,
-        (receive, receiver): (Place, Waiter),
-    ) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(watch) = home.watches.line.get_mut(&place) else { return };
-        watch.stage = Stage::Offered(receiver.select());
-        let Watch { session, operation, select, .. } = *watch;
-        home.watches.offered.push(place);
-        let sender = Waiter { session, operation, select };
-        let effects = &mut self.effects;
-        let note = &mut |effect| effects.push(effect);
-        home.chan.offer_kept((place, sender), cargo, (receive, receiver), note);
-        self.ledger.unpark(session, channel, operation);
-        self.ledger.park(session, channel, operation, Parked::Send(place));
-    }
-
-    /// What was kept is gone: there may be something else.
-    fn send_otherwise(
-        &mut self,
-        channel: ChannelId,
-        place: Place,
-        cargo: Cargo,
-        commands: &mut Vec<Command>,
-    ) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        let Some(watch) = home.watches.line.get_mut(&place) else { return };
-        let credits = home.flow.as_ref().map_or(0, |flow| flow.credits.out());
-        if !home.chan.is_full_with(credits) && home.chan.is_before_sends(place) {
-            return self.send_prepared(channel, place, cargo, commands);
-        }
-        let select = watch.select();
-        let proposals = &self.proposals;
-        let free =
-            |waiter: &Waiter| waiter.select() != select && !proposals.is_bound(waiter.select());
-        if let Some(kept) = home.chan.keep_receive(free) {
-            self.proposals.bind(kept.1.select());
-            return self.offer_prepared(channel, place, cargo, kept);
-        }
-        watch.stage = Stage::Waits;
-        let (session, operation) = (watch.session, watch.operation);
-        self.proposals.unbind(select);
-        self.lose(cargo, &End::Closed);
-        commands.push(Command::send(session, Frame::Aborted { operation }));
-    }
-
     /// Forgets a send of a select; what was kept for it is free.
     pub(super) fn end(
         &mut self,
@@ -424,27 +344,6 @@ impl Relay {
         }
     }
 
-    /// An operation ended: if it was a send of a select whose value was on offer, so did that.
-    pub(super) fn end_offered(&mut self, channel: ChannelId, place: Place) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        if home.watches.offered.contains(&place) {
-            self.end(channel, place);
-        }
-    }
-
-    /// A send is given up whose value is on offer: it does not watch again.
-    pub(super) fn forget_offered(&mut self, channel: ChannelId, place: Place) -> bool {
-        let Some(home) = self.homes.get_mut(&channel) else { return false };
-        if !home.watches.offered.contains(&place) {
-            return false;
-        }
-        home.watches.offered.retain(|offered| *offered != place);
-        if let Some(watch) = home.watches.line.remove(&place) {
-            self.free(channel, watch.select(), watch.stage);
-        }
-        true
-    }
-
     /// A receive is gone that may be kept for a send.
     pub(super) fn drop_kept(&mut self, channel: ChannelId, receive: Place) {
         let Some(home) = self.homes.get_mut(&channel) else { return };
@@ -455,31 +354,6 @@ impl Relay {
                 watch.stage = Stage::Asked(Partner::Nobody);
                 self.proposals.unbind(waiter.select());
             }
-        }
-    }
-
-    /// Values whose receiver has gone elsewhere: their selects are open again.
-    fn reopen(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        let offered = home.watches.offered.clone();
-        for place in offered {
-            let Some(home) = self.homes.get_mut(&channel) else { return };
-            // A bug on purpose, for the checks: the value stays though its select is open again.
-            let planted = cfg!(planted = "lock");
-            if !home.chan.is_waiting(place) {
-                continue;
-            }
-            let note = &mut |effect| self.effects.push(effect);
-            let unsent = if planted { None } else { home.chan.cancel_send(place, note) };
-            home.watches.offered.retain(|at| *at != place);
-            let Some(watch) = home.watches.line.get_mut(&place) else { continue };
-            let (session, operation, select) = (watch.session, watch.operation, watch.select());
-            let stage = mem::replace(&mut watch.stage, Stage::Waits);
-            self.free(channel, select, stage);
-            self.ledger.unpark(session, channel, operation);
-            self.ledger.park(session, channel, operation, Parked::Watch(place));
-            unsent.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
-            commands.push(Command::send(session, Frame::Aborted { operation }));
         }
     }
 

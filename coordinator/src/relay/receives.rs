@@ -42,10 +42,14 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         let waiter = Waiter { session, operation, select };
-        if self.keep_for_select(channel, waiter, commands) {
-            return;
+        let Some(mut home) = self.homes.get_mut(&channel) else { return };
+        if !home.watches.is_empty() {
+            if self.keep_for_select(channel, waiter, commands) {
+                return;
+            }
+            let Some(still) = self.homes.get_mut(&channel) else { return };
+            home = still;
         }
-        let Some(home) = self.homes.get_mut(&channel) else { return };
         let place = home.chan.park_receive(waiter, &mut |effect| self.effects.push(effect));
         self.ledger.park(session, channel, operation, Parked::Receive(place));
     }
@@ -156,7 +160,7 @@ impl Relay {
             Some(Parked::Send(_) | Parked::Lease(_) | Parked::Watch(_)) | None => return,
         }
         self.decline(session, channel, operation, commands);
-        commands.push(Command::send(session, Frame::Again { operation }));
+        commands.push(Command::send(session, Frame::Again { channel, operation }));
     }
 
     /// Early offers were taken: their handles are the receiver's now.
@@ -176,6 +180,7 @@ impl Relay {
             let cargo = taken.ok_or(Violation::Unexpected("Took"))?;
             self.hand_over(session, cargo);
         }
+        self.note_operations(session, channel, count.into());
         self.perform(channel, commands);
         self.open_gate(channel, commands);
         self.settle(commands);
@@ -222,6 +227,7 @@ impl Relay {
 pub(super) struct EarlyBatch {
     channel: ChannelId,
     to: Option<(SessionId, u64)>,
+    first: u64,
     attempt: u32,
     parcels: Vec<Parcel>,
     bytes: usize,
@@ -229,21 +235,24 @@ pub(super) struct EarlyBatch {
 
 impl EarlyBatch {
     pub(super) fn new(channel: ChannelId) -> Self {
-        Self { channel, to: None, attempt: 0, parcels: Vec::new(), bytes: 0 }
+        Self { channel, to: None, first: 0, attempt: 0, parcels: Vec::new(), bytes: 0 }
     }
 
     pub(super) fn push(
         &mut self,
-        session: SessionId,
+        to: (SessionId, u64),
         number: u64,
         (attempt, parcel): (u32, Parcel),
         commands: &mut Vec<Command>,
     ) {
-        if self.attempt != attempt {
+        // One that is large travels in pieces, alone.
+        if self.attempt != attempt || parcel.payload.len() > CHUNK_BYTES_MAX {
             self.flush(commands);
             self.attempt = attempt;
         }
-        self.to.get_or_insert((session, number));
+        if self.to.replace(to).is_none() {
+            self.first = number;
+        }
         self.bytes += parcel.payload.len();
         self.parcels.push(parcel);
         if self.bytes >= CHUNK_BYTES_MAX || self.parcels.len() == PARCELS_MAX {
@@ -252,11 +261,11 @@ impl EarlyBatch {
     }
 
     pub(super) fn flush(&mut self, commands: &mut Vec<Command>) {
-        if let Some((session, first)) = self.to.take() {
+        if let Some((session, detaches)) = self.to.take() {
             let parcels = mem::take(&mut self.parcels);
             self.bytes = 0;
-            let (channel, attempt) = (self.channel, self.attempt);
-            let frame = Frame::Early { channel, first, attempt, parcels };
+            let (channel, first, attempt) = (self.channel, self.first, self.attempt);
+            let frame = Frame::Early { channel, first, detaches, attempt, parcels };
             commands.push(Command::send(session, frame));
         }
     }

@@ -36,7 +36,7 @@ impl Relay {
     ) {
         if !self.note_send(session, channel, cargo.bytes()) {
             // Its own credits are on their way to it, and keep all room there is.
-            commands.push(Command::send(session, Frame::Again { operation }));
+            commands.push(Command::send(session, Frame::Again { channel, operation }));
             return self.lose(cargo, &End::Closed);
         }
         let Some(home) = self.homes.get_mut(&channel) else {
@@ -65,10 +65,10 @@ impl Relay {
             return true;
         }
         let credits = &mut home.flow.get_or_insert_with(|| Flow::new(session)).credits;
-        credits.on_send(session);
+        credits.on_send(session, self.ledger.detaches(session));
         credits.note_size(bytes);
         let chan = &home.chan;
-        let room = chan.len() + credits.out() < chan.capacity();
+        let room = !chan.is_full_with(credits.out());
         credits.out() == 0 || room || chan.ended().is_some()
     }
 
@@ -83,6 +83,7 @@ impl Relay {
         if self.ledger.handles(session, channel, Side::Send) == 0 {
             return Err(Violation::NotAttached(channel));
         }
+        self.note_operations(session, channel, parcels.len() as u64);
         for parcel in parcels {
             let spent = self.flow_mut(channel).is_some_and(|flow| flow.credits.spend(session));
             if !spent {
@@ -116,10 +117,11 @@ impl Relay {
         session: SessionId,
         channel: ChannelId,
         credits: u32,
+        detaches: u64,
         commands: &mut Vec<Command>,
     ) {
         if let Some(flow) = self.flow_mut(channel) {
-            flow.credits.repay(session, credits as usize);
+            flow.credits.repay(session, credits as usize, detaches);
             self.open_gate(channel, commands);
             self.perform(channel, commands);
             self.settle(commands);

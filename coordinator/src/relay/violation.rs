@@ -1,5 +1,6 @@
 //! What a node must not send.
 
+use channels::chunks::Misfit;
 use channels::id::{ChannelId, OperationId};
 use channels::wire::CAPACITY_MAX;
 
@@ -24,6 +25,9 @@ pub enum Violation {
     /// The operation's name is in use.
     #[error("{0} is under way already")]
     Busy(OperationId),
+    /// Pieces of a large value do not fit together.
+    #[error("it sent {0}")]
+    Pieces(#[from] Misfit),
     /// The frame makes no sense here.
     #[error("a {0} frame was not expected from this node")]
     Unexpected(&'static str),

@@ -24,7 +24,7 @@ pub const WINDOW_MAX: usize = 4096;
 pub const WINDOW_BYTES_MAX: usize = 4 << 20;
 
 /// The early offers of one channel.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Window {
     owner: Option<SessionId>,
     size: usize,
@@ -39,7 +39,7 @@ pub struct Window {
     bytes: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Early {
     place: Place,
     bytes: usize,

@@ -1,13 +1,18 @@
 //! A session as the server has it: what was said and heard, and the socket, while there is one.
 //!
-//! It is *linked* or *adrift*; what is said to it while it is adrift waits here, within the bounds
-//! of `backlog.rs`. It goes with the session, by fence or goodbye.
+//! It is *linked* or *adrift*; what is said to it while it is adrift, or while it does not read,
+//! waits here, within the bounds of `backlog.rs`. It goes with the session, by fence or goodbye.
+//!
+//! What waits are frames, whose values are the channels' own, not copies: a batch is written only
+//! when the socket is about to need it and the session's window is open. So large values take turns
+//! ([`channels::chunks`]) up to the last moment, and a node that does not read costs a window.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use channels::id::SessionId;
-use channels::session::{Fault, Keys, Received, Session};
+use channels::chunks::Outbox;
+use channels::id::{ChannelId, OperationId, SessionId};
+use channels::session::{Fault, Keys, Received, Session, Window};
 use channels::wire::{BATCH_BYTES_TARGET, BatchWriter, Envelope, Frame, Secret, link_batch};
 
 use super::backlog::Backlog;
@@ -18,6 +23,8 @@ pub(super) struct Link {
     keys: Keys,
     socket: Option<Socket>,
     batch: Option<BatchWriter>,
+    /// What has no room in a batch yet.
+    outbox: Outbox,
     backlog: Backlog,
     /// Of its hello.
     nonce: u64,
@@ -48,6 +55,7 @@ impl Link {
             keys: Keys::new(shown),
             socket: Some(Socket { number, out }),
             batch: None,
+            outbox: Outbox::default(),
             backlog,
             nonce,
             is_listed: false,
@@ -126,35 +134,66 @@ impl Link {
     }
 
     /// Queues a frame.
-    pub(super) fn push(&mut self, frame: &Frame) {
+    pub(super) fn push(&mut self, frame: Frame) {
+        if !self.has_room() || !self.outbox.may_be_passed(&frame) {
+            return self.outbox.push_back(frame);
+        }
         let batch = self.batch.get_or_insert_default();
-        batch.push(frame);
+        batch.push(&frame);
         if batch.len() >= BATCH_BYTES_TARGET {
             self.flush();
         }
     }
 
-    /// Sends what was queued, and acknowledges what it must.
+    /// The node does not want what was offered to a receive, which may be on its way in pieces.
+    pub(super) fn give_up_offer(&mut self, channel: ChannelId, operation: OperationId) {
+        self.outbox.give_up(channel, operation);
+    }
+
+    /// Sends what was queued as far as there is room, and acknowledges what it must.
     pub(super) fn flush(&mut self) {
         if let Some(batch) = self.batch.take() {
             self.session.seal(batch);
         }
+        while !self.outbox.is_empty() && self.has_room() {
+            let mut batch = BatchWriter::default();
+            self.outbox.fill(&mut batch);
+            self.session.seal(batch);
+            self.send_sealed();
+        }
+        self.send_sealed();
+    }
+
+    fn send_sealed(&mut self) {
         let Some(socket) = &self.socket else { return };
         let next = || self.session.next_batch().or_else(|| self.session.acknowledgement());
         std::iter::from_fn(next).for_each(|batch: Bytes| socket.out.send(batch));
+    }
+
+    /// Whether another batch is of use now. If not, the writer says when it is.
+    fn has_room(&self) -> bool {
+        let is_open = self.session.has_room(Window::COORDINATOR);
+        is_open && self.socket.as_ref().is_some_and(|socket| socket.out.has_room())
     }
 
     /// Time has passed. Says what is wrong, if the node does not take what it is sent.
     pub(super) fn tick(&mut self, now: Duration) -> Option<String> {
         self.session.tick();
         self.flush();
-        let (waiting, taken) = (self.session.kept_bytes() as u64, self.session.acknowledged());
-        self.backlog.look(now, waiting, taken)
+        let waiting = (self.session.kept_bytes() + self.outbox.bytes()) as u64;
+        self.backlog.look(now, waiting, self.session.acknowledged())
     }
 
     /// The session is over.
     pub(super) fn part(mut self, reason: String) {
         self.flush();
+        // Its last words are few, for nobody waits for values any more.
+        while !self.outbox.is_empty() {
+            let mut batch = BatchWriter::default();
+            self.outbox.fill(&mut batch);
+            self.session.seal(batch);
+        }
+        self.send_sealed();
         self.say(&Frame::Turned { reason });
     }
 

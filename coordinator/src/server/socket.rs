@@ -7,6 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,10 @@ const CONNECTIONS_MAX: usize = 16_384;
 /// Time to take what still waits when the session has ended.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a socket is given before it has written it, in bytes: enough that it never waits, and
+/// little enough that a heartbeat behind it does not wait long.
+const WRITING_BYTES_MAX: usize = 256 << 10;
+
 /// A connection's first frame, and how to answer it.
 pub(super) struct Opening {
     pub(super) frame: Frame,
@@ -50,6 +55,23 @@ pub(super) struct Name {
 pub(super) struct Outgoing {
     batches: mpsc::UnboundedSender<Bytes>,
     ended: oneshot::Sender<()>,
+    writing: Arc<Writing>,
+}
+
+/// How much a socket has been given and not written.
+#[derive(Default)]
+pub(super) struct Writing {
+    bytes: AtomicUsize,
+    /// Whether more waits until it has less.
+    is_awaited: AtomicBool,
+}
+
+impl Writing {
+    /// The socket has taken so many bytes. True if somebody waits for that.
+    pub(super) fn wrote(&self, bytes: usize) -> bool {
+        let left = self.bytes.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        left <= WRITING_BYTES_MAX / 2 && self.is_awaited.swap(false, Ordering::SeqCst)
+    }
 }
 
 /// The other end of [`Outgoing`].
@@ -57,18 +79,33 @@ pub(super) struct Waiting {
     pub(super) batches: mpsc::UnboundedReceiver<Bytes>,
     /// Sent when the link was replaced, dropped when it may have its last words.
     pub(super) ended: oneshot::Receiver<()>,
+    pub(super) writing: Arc<Writing>,
 }
 
 impl Outgoing {
     pub(super) fn new() -> (Self, Waiting) {
         let (batches, waiting) = mpsc::unbounded_channel();
         let (ended, session_ended) = oneshot::channel();
-        (Self { batches, ended }, Waiting { batches: waiting, ended: session_ended })
+        let writing = Arc::<Writing>::default();
+        let waiting = Waiting { batches: waiting, ended: session_ended, writing: writing.clone() };
+        (Self { batches, ended, writing }, waiting)
     }
 
     pub(super) fn send(&self, batch: Bytes) {
+        self.writing.bytes.fetch_add(batch.len(), Ordering::SeqCst);
         // A connection that is gone says so itself.
         self.batches.send(batch).ok();
+    }
+
+    /// Whether the socket will soon have nothing to write. If not, [`Input::Drained`] comes.
+    pub(super) fn has_room(&self) -> bool {
+        let has_room = || self.writing.bytes.load(Ordering::SeqCst) < WRITING_BYTES_MAX;
+        if has_room() {
+            return true;
+        }
+        self.writing.is_awaited.store(true, Ordering::SeqCst);
+        // It may have written all of it just now.
+        has_room()
     }
 
     /// Ends the connection without last words.
@@ -142,7 +179,7 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
         }
         frame => frame?,
     };
-    let (out, Waiting { batches, ended }) = Outgoing::new();
+    let (out, Waiting { batches, ended, writing }) = Outgoing::new();
     let (name, named) = oneshot::channel();
     let opening = Box::new(Opening { frame, out, name });
     inbox.send(Input::Opening(opening)).await.map_err(|_| Unconnected::Over)?;
@@ -152,7 +189,7 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     // Whichever ends first ends the other: a link is whole or gone.
     let leaving = tokio::select! {
         leaving = read(name, source, &inbox) => leaving,
-        cause = write(sink, batches) => Leaving::Broke(cause),
+        cause = write(name, sink, batches, &writing, &inbox) => Leaving::Broke(cause),
         cause = outlast(ended) => Leaving::Broke(cause),
     };
     let Some(name) = name else { return Ok(()) };
@@ -219,14 +256,23 @@ async fn read(
 
 /// Writes until the link or the session ends; says how.
 async fn write(
+    name: Option<Name>,
     mut sink: futures::stream::SplitSink<Socket, Message>,
     mut waiting: mpsc::UnboundedReceiver<Bytes>,
+    writing: &Writing,
+    inbox: &mpsc::Sender<Input>,
 ) -> String {
     let mut batches = Vec::new();
     while waiting.recv_many(&mut batches, 64).await > 0 {
         for bytes in batches.drain(..) {
+            let size = bytes.len();
             if let Err(error) = sink.feed(Message::Binary(bytes)).await {
                 return format!("the connection broke: {error}");
+            }
+            if let Some(name) = name.filter(|_| writing.wrote(size))
+                && inbox.send(Input::Drained { name }).await.is_err()
+            {
+                return "the coordinator has ended".to_owned();
             }
         }
         if let Err(error) = sink.flush().await {

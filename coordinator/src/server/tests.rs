@@ -162,3 +162,52 @@ fn a_dead_process_is_fenced_when_its_link_was_read_to_the_end() {
         assert!(!server.links.contains_key(&worker.session));
     }
 }
+
+/// What a node does not read waits as frames, not as bytes; and a heartbeat passes all of it.
+#[test]
+fn a_node_that_does_not_read_costs_what_its_socket_was_given() {
+    let mut server = server();
+    let (name, mut waiting, ..) = server.client();
+    let session = name.session;
+    let parcel = channels::wire::Parcel { payload: vec![7; 1 << 20].into(), ..Default::default() };
+    // Not alone, values go in pieces.
+    let frame = Frame::Revoke { channel: channels::id::ChannelId(2) };
+    server.perform(Command::Send { session, frame });
+    for operation in 1..=50 {
+        let (channel, operation) = (channels::id::ChannelId(1), OperationId(operation));
+        let frame = Frame::Offer { channel, operation, attempt: 1, parcel: parcel.clone() };
+        server.perform(Command::Send { session, frame });
+        server.flush();
+    }
+    let mut came = 0;
+    let mut first = Some(Frame::Heartbeat {});
+    let mut inbox = channels::chunks::Inbox::default();
+    let mut node = Session::new(server.links[&session].epoch());
+    while came < 51 {
+        let heartbeat = first.take();
+        let is_first = heartbeat.is_some();
+        if let Some(frame) = heartbeat {
+            server.perform(Command::Send { session, frame });
+        }
+        server.flush();
+        let batches: Vec<_> = std::iter::from_fn(|| waiting.batches.try_recv().ok()).collect();
+        let bytes: usize = batches.iter().map(bytes::Bytes::len).sum();
+        assert!((1..400 << 10).contains(&bytes), "{bytes} bytes at once");
+        assert!(waiting.writing.wrote(bytes), "it waits for that");
+        let mut heard = Vec::new();
+        for batch in batches {
+            let size = batch.len();
+            let (envelope, frames) = read_batch(batch).unwrap();
+            assert_eq!(node.receive(envelope, &frames, size), Ok(Received::New));
+            heard.extend(frames);
+        }
+        assert!(!is_first || !heard.contains(&Frame::Heartbeat {}), "its socket has enough");
+        came += heard.into_iter().filter_map(|frame| inbox.receive(frame).unwrap()).count();
+        server.on_input(Input::Drained { name });
+        if let Some(bytes) = node.acknowledgement() {
+            let size = bytes.len();
+            let (envelope, frames) = read_batch(bytes).unwrap();
+            server.on_input(Input::Batch { name, envelope, frames, size });
+        }
+    }
+}

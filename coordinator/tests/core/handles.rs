@@ -4,6 +4,28 @@ use channels::wire::Place;
 
 use super::*;
 
+/// C07: a handle that is passed on a hundred thousand times leaves nothing in the books.
+#[test]
+fn passing_a_handle_on_leaves_the_books_as_they_were() {
+    let mut bench = Bench::new(1);
+    let (carrier, carried) = (bench.channel(1), bench.channel(1));
+    let pass = |bench: &mut Bench, operation: u64| {
+        bench.send(CLIENT, carrier, 2 * operation, carrying(carried, Side::Send));
+        bench.receive(CLIENT, carrier, 2 * operation + 1);
+        bench.accept(CLIENT, carrier, 2 * operation + 1);
+        bench.frame(CLIENT, Frame::Detach { channel: carried, side: Side::Send, arrivals: 1 });
+        bench.take();
+    };
+    (1..100).for_each(|operation| pass(&mut bench, operation));
+    let before = format!("{:?}", bench.core).len();
+    (100..100_000).for_each(|operation| pass(&mut bench, operation));
+    let after = format!("{:?}", bench.core).len();
+    assert!(after < before + 100, "{before} before, {after} after");
+    bench.detach(CLIENT, carried);
+    bench.detach(CLIENT, carrier);
+    assert_eq!(bench.core.channels(), 0);
+}
+
 /// A handle inside a value counts while the value is anywhere, and no longer.
 #[test]
 fn a_handle_in_a_message_is_counted_until_it_is_dropped() {

@@ -3,6 +3,12 @@
 use super::peers::assert_closed;
 use super::*;
 
+/// An offer for the so-manieth time.
+pub(super) fn offer_again(channel: ChannelId, operation: u64, byte: u8, attempt: u32) -> Frame {
+    let operation = OperationId(operation);
+    Frame::Offer { channel, operation, attempt, parcel: value(byte) }
+}
+
 fn lease(bench: &mut Bench, session: SessionId, channel: ChannelId, operation: u64) {
     bench.frame(session, Frame::Lease { channel, operation: OperationId(operation) });
 }
@@ -33,7 +39,7 @@ fn a_dead_holders_lease_comes_back_in_order() {
     bench.receive(CLIENT, channel, 4);
     bench.receive(CLIENT, channel, 5);
     let offers = bench.sent(CLIENT);
-    assert!(offers.ends_with(&[offer_again(4, 2, 2), offer(5, 3)]), "{offers:?}");
+    assert!(offers.ends_with(&[offer_again(channel, 4, 2, 2), offer(channel, 5, 3)]), "{offers:?}");
 }
 
 #[test]
@@ -51,7 +57,7 @@ fn a_rendezvous_ends_with_the_lease_and_the_channel_with_its_end() {
     bench.frame(CLIENT, Frame::TryReceive { channel, operation: OperationId(4) });
     assert_eq!(bench.sent(CLIENT), [empty], "it may come back");
     bench.frame(worker, Frame::Decline { channel, operation: OperationId(1) });
-    assert_eq!(bench.sent(CLIENT), [offer_again(3, 1, 2)]);
+    assert_eq!(bench.sent(CLIENT), [offer_again(channel, 3, 1, 2)]);
     lease(&mut bench, CLIENT, channel, 3);
     bench.receive(worker, channel, 2);
     assert_eq!(bench.take(), []);
@@ -72,7 +78,7 @@ fn a_lease_has_handles_of_its_own() {
         lease(&mut bench, worker, carrier, 1);
         bench.receive(CLIENT, carried, 1);
         bench.send(worker, carried, 2, value(7));
-        assert!(bench.sent(CLIENT).contains(&offer(1, 7)));
+        assert!(bench.sent(CLIENT).contains(&offer(carried, 1, 7)));
         bench.accept(CLIENT, carried, 1);
         if acknowledges {
             bench.accept(worker, carrier, 1);
@@ -103,10 +109,10 @@ fn an_early_lease_lets_others_receive() {
     bench.receive(CLIENT, channel, 5);
     assert_eq!(bench.sent(worker), [Frame::Recall { channel }]);
     bench.frame(worker, Frame::Untaken { channel, first: 1, count: 2 });
-    assert_eq!(bench.sent(CLIENT), [offer(5, 2)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 5, 2)]);
     bench.die(worker);
     bench.receive(CLIENT, channel, 6);
-    assert_eq!(bench.sent(CLIENT).last(), Some(&offer_again(6, 1, 2)));
+    assert_eq!(bench.sent(CLIENT).last(), Some(&offer_again(channel, 6, 1, 2)));
 }
 
 /// D6, of a channel of strict order: what may come back is waited for.
@@ -131,9 +137,9 @@ fn in_strict_order_nothing_is_offered_before_an_older_one_is_answered() {
     assert_eq!(bench.sent(CLIENT), [Frame::Empty { operation: OperationId(13) }]);
     bench.die(worker);
     let offers = bench.sent(CLIENT);
-    assert!(offers.contains(&offer_again(11, 1, 2)), "{offers:?}");
+    assert!(offers.contains(&offer_again(channel, 11, 1, 2)), "{offers:?}");
     bench.accept(CLIENT, channel, 11);
-    assert_eq!(bench.sent(CLIENT), [offer(12, 2)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 12, 2)]);
 }
 
 /// A value that was on lease where the channel comes from keeps its place while it is away.
@@ -157,9 +163,16 @@ fn a_lent_value_comes_back_to_its_place_or_dies_with_its_process() {
         (2..=5).for_each(|operation| bench.receive(CLIENT, channel, operation));
         let offers = bench.sent(CLIENT);
         if dies {
-            assert_eq!(offers, [offer(2, 1), offer_again(3, 3, 5)]);
+            assert_eq!(offers, [offer(channel, 2, 1), offer_again(channel, 3, 3, 5)]);
         } else {
-            assert_eq!(offers, [offer(2, 1), offer_again(3, 2, 2), offer_again(4, 3, 5)]);
+            assert_eq!(
+                offers,
+                [
+                    offer(channel, 2, 1),
+                    offer_again(channel, 3, 2, 2),
+                    offer_again(channel, 4, 3, 5)
+                ]
+            );
         }
         bench.die(CLIENT);
         assert_eq!(bench.core.channels(), 0);
@@ -186,7 +199,7 @@ fn a_flush_is_answered_when_all_before_it_is_home() {
     bench.die(worker);
     (1..=4).for_each(|operation| bench.receive(CLIENT, channel, operation));
     let offers = bench.sent(CLIENT);
-    assert_eq!(offers, (1..=4).map(|at| offer(at, at as u8)).collect::<Vec<_>>());
+    assert_eq!(offers, (1..=4).map(|at| offer(channel, at, at as u8)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -222,6 +235,6 @@ fn leases_of_what_was_not_offered_are_refused() {
         bench.frame(worker, frame);
         assert_closed(&mut bench, worker, "protocol");
         bench.receive(CLIENT, channel, 3);
-        assert_eq!(bench.sent(CLIENT), [offer_again(3, 1, 2)], "others go on");
+        assert_eq!(bench.sent(CLIENT), [offer_again(channel, 3, 1, 2)], "others go on");
     }
 }

@@ -4,14 +4,18 @@ mod crossing;
 mod crowds;
 mod flow;
 mod handles;
+mod landing;
+mod large;
 mod leases;
 mod limits;
 mod nonsense;
 mod peers;
+mod policies;
 mod proposals;
 mod selects;
 mod sessions;
 mod tasks;
+mod wandering;
 
 use std::time::Duration;
 
@@ -103,12 +107,17 @@ impl Bench {
         let operation = OperationId(operation);
         let from = self.commands.len();
         self.frame(session, Frame::Send { channel, operation, parcel });
+        self.repay(from);
+    }
+
+    /// Gives back all credits that were granted by commands from one on.
+    fn repay(&mut self, from: usize) {
         let mut repaid = Vec::new();
         let mut at = 0;
         self.commands.retain(|command| {
             at += 1;
             match command {
-                Command::Send { session, frame: Frame::Credit { channel, credits } }
+                Command::Send { session, frame: Frame::Credit { channel, credits, .. } }
                     if at > from =>
                 {
                     repaid.push((*session, *channel, *credits));
@@ -118,7 +127,8 @@ impl Bench {
             }
         });
         for (session, channel, credits) in repaid {
-            self.frame(session, Frame::Repay { channel, credits });
+            let detaches = u64::MAX;
+            self.frame(session, Frame::Repay { channel, credits, detaches });
         }
     }
 
@@ -165,12 +175,8 @@ fn passages(channel: ChannelId) -> Vec<Passage> {
     [Side::Send, Side::Receive].map(|side| Passage { channel, side, capacity: 1 }).to_vec()
 }
 
-fn offer(operation: u64, byte: u8) -> Frame {
-    offer_again(operation, byte, 1)
-}
-
-fn offer_again(operation: u64, byte: u8, attempt: u32) -> Frame {
-    Frame::Offer { operation: OperationId(operation), attempt, parcel: value(byte) }
+fn offer(channel: ChannelId, operation: u64, byte: u8) -> Frame {
+    leases::offer_again(channel, operation, byte, 1)
 }
 
 fn sent(operation: u64) -> Frame {
@@ -195,7 +201,7 @@ fn a_value_is_offered_and_its_sender_told_when_it_is_taken() {
     bench.send(CLIENT, channel, 1, value(5));
     assert_eq!(bench.take(), [], "a rendezvous waits");
     bench.receive(CLIENT, channel, 2);
-    assert_eq!(bench.sent(CLIENT), [offer(2, 5)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 2, 5)]);
     bench.accept(CLIENT, channel, 2);
     assert_eq!(bench.sent(CLIENT), [sent(1)]);
 }
@@ -212,7 +218,8 @@ fn an_offer_to_a_dead_worker_comes_back_in_order() {
     bench.receive(CLIENT, channel, 3);
     bench.receive(CLIENT, channel, 4);
     let offers: Vec<Frame> = bench.sent(CLIENT);
-    assert!(offers.ends_with(&[offer_again(3, 1, 2), offer(4, 2)]), "{offers:?}");
+    let again = [leases::offer_again(channel, 3, 1, 2), offer(channel, 4, 2)];
+    assert!(offers.ends_with(&again), "{offers:?}");
 }
 
 /// D4: a send of a dead worker that had not returned never happened; one that had, did.
@@ -225,7 +232,7 @@ fn what_a_dead_worker_sent_is_a_prefix() {
     bench.die(worker);
     bench.take();
     bench.receive(CLIENT, channel, 1);
-    assert_eq!(bench.sent(CLIENT), [offer(1, 1)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 1, 1)]);
     bench.accept(CLIENT, channel, 1);
     bench.receive(CLIENT, channel, 2);
     assert_eq!(bench.sent(CLIENT), [], "nothing of it comes after");
@@ -240,7 +247,7 @@ fn a_vanished_sender_is_lost_and_a_dropped_one_closed() {
     bench.die(worker);
     bench.take();
     bench.receive(CLIENT, channel, 1);
-    assert_eq!(bench.sent(CLIENT), [offer(1, 9)], "what was sent is received first");
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 1, 9)], "what was sent is received first");
     bench.accept(CLIENT, channel, 1);
     bench.receive(CLIENT, channel, 2);
     let ended = bench.sent(CLIENT);

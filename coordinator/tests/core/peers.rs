@@ -22,7 +22,7 @@ fn an_answer_that_names_a_send_is_none() {
         let (mut bench, worker, channel, _) = with_worker(0, 0);
         bench.receive(CLIENT, channel, 1);
         bench.send(worker, channel, 7, value(5));
-        assert_eq!(bench.sent(CLIENT), [offer(1, 5)]);
+        assert_eq!(bench.sent(CLIENT), [offer(channel, 1, 5)]);
         if decline {
             bench.frame(worker, Frame::Decline { channel, operation });
             assert_eq!(bench.take(), []);
@@ -50,7 +50,7 @@ fn a_cancel_that_names_a_receive_is_none() {
     bench.accept(worker, channel, 7);
     bench.take();
     bench.receive(worker, channel, 8);
-    assert_eq!(bench.sent(worker), [offer(8, 6)], "the second send still waits");
+    assert_eq!(bench.sent(worker), [offer(channel, 8, 6)], "the second send still waits");
 }
 
 /// D2: a receive without a handle is given up, and what it was offered goes to the next.
@@ -65,9 +65,12 @@ fn handles_given_back_too_early_lose_no_value() {
         bench.receive(CLIENT, channel, 4);
         bench.take();
         bench.frame(worker, Frame::Detach { channel, side: Side::Receive, arrivals: 1 });
-        assert_eq!(bench.sent(CLIENT), [offer(3, 1)], "capacity {capacity}");
+        assert_eq!(bench.sent(CLIENT), [offer(channel, 3, 1)], "capacity {capacity}");
         bench.send(CLIENT, channel, 2, value(2));
-        assert!(bench.sent(CLIENT).contains(&offer(4, 2)), "the parked one has left the line");
+        assert!(
+            bench.sent(CLIENT).contains(&offer(channel, 4, 2)),
+            "the parked one has left the line"
+        );
         bench.die(worker);
         bench.accept(CLIENT, channel, 3);
         bench.accept(CLIENT, channel, 4);
@@ -163,7 +166,7 @@ fn a_closed_channel_arrives_closed() {
     bench.frame(CLIENT, Frame::Close { channel, operation: OperationId(0) });
     bench.accept(CLIENT, channel, 1);
     let frames = bench.sent(CLIENT);
-    assert_eq!(frames[0], offer(1, 1));
+    assert_eq!(frames[0], offer(channel, 1, 1));
     assert!(matches!(frames.last(), Some(Frame::Ended { end: End::Closed, .. })), "{frames:?}");
 }
 

@@ -37,7 +37,7 @@ fn a_send_of_a_select_is_asked_prepared_offered_and_sent() {
     bench.receive(CLIENT, channel, 1);
     assert_eq!(bench.take(), [Command::Send { session: worker, frame: ready(1) }]);
     prepare(&mut bench, worker, channel, 1, 5);
-    assert_eq!(bench.take(), [Command::Send { session: CLIENT, frame: offer(1, 5) }]);
+    assert_eq!(bench.take(), [Command::Send { session: CLIENT, frame: offer(channel, 1, 5) }]);
     bench.accept(CLIENT, channel, 1);
     assert_eq!(bench.take(), [Command::Send { session: worker, frame: sent(1) }]);
 }
@@ -50,7 +50,7 @@ fn a_send_of_a_select_has_a_place_in_the_line() {
     watch(&mut bench, worker, channel, 2, 7);
     bench.send(CLIENT, channel, 3, value(3));
     bench.receive(CLIENT, channel, 11);
-    assert_eq!(bench.take(), [Command::Send { session: CLIENT, frame: offer(11, 1) }]);
+    assert_eq!(bench.take(), [Command::Send { session: CLIENT, frame: offer(channel, 11, 1) }]);
     bench.receive(CLIENT, channel, 12);
     assert_eq!(bench.sent(worker), [ready(2)]);
     bench.frame(CLIENT, Frame::Decline { channel, operation: OperationId(12) });
@@ -59,9 +59,13 @@ fn a_send_of_a_select_has_a_place_in_the_line() {
     bench.receive(CLIENT, channel, 13);
     assert_eq!(bench.sent(worker), [ready(2)]);
     bench.receive(CLIENT, channel, 14);
-    assert_eq!(bench.sent(CLIENT), [offer(14, 3)], "the next receive is for the next send");
+    assert_eq!(
+        bench.sent(CLIENT),
+        [offer(channel, 14, 3)],
+        "the next receive is for the next send"
+    );
     prepare(&mut bench, worker, channel, 2, 2);
-    assert_eq!(bench.sent(CLIENT), [offer(13, 2)]);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 13, 2)]);
     bench.frame(CLIENT, Frame::Decline { channel, operation: OperationId(13) });
     assert_eq!(bench.sent(worker), [aborted(2)]);
 }
@@ -85,7 +89,7 @@ fn room_is_kept_for_a_select_and_free_if_it_has_chosen_otherwise() {
     prepare(&mut bench, worker, channel, 3, 3);
     assert_eq!(bench.sent(worker), [sent(3)]);
     bench.receive(CLIENT, channel, 6);
-    assert!(bench.sent(CLIENT).contains(&offer(6, 3)));
+    assert!(bench.sent(CLIENT).contains(&offer(channel, 6, 3)));
 }
 
 /// PROTOCOL 4.3: one proposal a select. Crossing selects are asked for one of the two.
@@ -118,7 +122,7 @@ fn a_select_is_not_asked_for_its_own_receive() {
     receive_in(&mut bench, worker, channel, 2, 7);
     assert_eq!(bench.take(), []);
     bench.send(CLIENT, channel, 3, value(3));
-    assert_eq!(bench.sent(worker), [offer(2, 3)], "others go past it");
+    assert_eq!(bench.sent(worker), [offer(channel, 2, 3)], "others go past it");
 }
 
 /// Who dies in each state: what was kept is free, or the send is aborted.
@@ -130,7 +134,7 @@ fn whoever_dies_holds_nobody_up() {
     bench.receive(CLIENT, channel, 1);
     bench.die(worker);
     bench.send(CLIENT, channel, 2, value(2));
-    assert!(bench.sent(CLIENT).contains(&offer(1, 2)));
+    assert!(bench.sent(CLIENT).contains(&offer(channel, 1, 2)));
     // The select, when its value is on offer: the receiver may have it.
     let (mut bench, worker, channel, _) = with_worker(0, 0);
     watch(&mut bench, worker, channel, 1, 7);

@@ -23,6 +23,8 @@ pub(crate) struct Value<'h> {
     pub(crate) lost: bool,
     /// Whether it may have been on offer to a receive that gave it back.
     pub(crate) may_return: bool,
+    /// Whether it did, if whoever received it was told.
+    pub(crate) returned: Redelivered,
 }
 
 impl Value<'_> {
@@ -128,9 +130,18 @@ impl<'h> View<'h> {
             let taken_from = takes.iter().map(|take| take.invoked).min().unwrap_or(NEVER);
             let taken_by = takes.iter().map(|take| take.returned).min().unwrap_or(NEVER);
             let told = |told| move |take: &&Record| take.redelivered == told;
-            let may_return = takes.iter().any(told(Redelivered::Yes))
-                || !(is_taken && takes.iter().all(told(Redelivered::No)))
-                    && self.returns.may_have(send.invoked, taken_by);
+            let returned = if takes.iter().any(told(Redelivered::Yes)) {
+                Redelivered::Yes
+            } else if is_taken && takes.iter().all(told(Redelivered::No)) {
+                Redelivered::No
+            } else {
+                Redelivered::Unknown
+            };
+            let may_return = match returned {
+                Redelivered::Yes => true,
+                Redelivered::No => false,
+                Redelivered::Unknown => self.returns.may_have(send.invoked, taken_by),
+            };
             let binding = is_binding(send);
             let lost = false;
             self.values.push(Value {
@@ -142,6 +153,7 @@ impl<'h> View<'h> {
                 binding,
                 lost,
                 may_return,
+                returned,
             });
         }
         self.strays.extend(takes[at..].iter().map(|(_, take)| *take));
@@ -164,6 +176,13 @@ impl<'h> View<'h> {
     /// From when on a value may have been out of the channel, as far as anybody can tell.
     pub(crate) fn gone_from(&self, value: &Value<'_>) -> u64 {
         if value.is_taken() { value.taken_from } else { self.consumed_from }
+    }
+
+    /// Whether a value may have overtaken one that returned: somebody may have had the other, and
+    /// not given it back yet, when this one was sent and received. It is no excuse that the other
+    /// returned before this one was sent, or was given to nobody until this one was received.
+    pub(crate) fn may_overtake(&self, value: &Value<'_>) -> bool {
+        self.returns.may_have(value.send.invoked, value.taken_by)
     }
 
     /// Whether a value whose send returned stayed in the channel until somebody received it.

@@ -5,6 +5,10 @@
 //! A value on offer is *taken* at the moment of the offer. If the receive gives it up it is
 //! *untaken*: it goes back to its old place. A send that waits and whose value is offered past the
 //! buffer is committed with the offer, and *unsent* if that comes back.
+//!
+//! What a session does under liberties it may do before the home hears of it, or have been given
+//! before it asks. Then the log says so: for such a step the instant is not that of the operation,
+//! but its place in the order is, for nobody else may send, or receive, meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,6 +25,22 @@ pub enum Commit {
         channel: u32,
         /// The value.
         value: ValueId,
+    },
+    /// A value entered a channel under a credit: its send may have returned long ago.
+    Prepaid {
+        /// The channel.
+        channel: u32,
+        /// The value.
+        value: ValueId,
+    },
+    /// A value went to a session that keeps receiving: the receive may begin later.
+    Early {
+        /// The channel.
+        channel: u32,
+        /// The value.
+        value: ValueId,
+        /// Whose receive.
+        session: u32,
     },
     /// A send is taken back, with its value.
     Unsend {
@@ -57,6 +77,8 @@ impl Commit {
     pub fn channel(&self) -> u32 {
         match *self {
             Self::Send { channel, .. }
+            | Self::Prepaid { channel, .. }
+            | Self::Early { channel, .. }
             | Self::Unsend { channel, .. }
             | Self::Take { channel, .. }
             | Self::Untake { channel, .. }
@@ -74,6 +96,8 @@ struct Model {
     /// Where those stand that are inside, or may come back.
     places: BTreeMap<ValueId, u64>,
     next: u64,
+    /// The latest beginning of a send whose value has entered.
+    sent: u64,
     /// The latest instant at which it can have ended and been emptied.
     ended: Option<u64>,
 }
@@ -98,8 +122,12 @@ fn undone(log: &[Commit]) -> Vec<bool> {
         undone[at] = match *commit {
             Commit::Untake { channel, value } => takes.insert((channel, value)),
             Commit::Unsend { channel, value } => sends.insert((channel, value)),
-            Commit::Take { channel, value, .. } => takes.remove(&(channel, value)),
-            Commit::Send { channel, value } => sends.remove(&(channel, value)),
+            Commit::Take { channel, value, .. } | Commit::Early { channel, value, .. } => {
+                takes.remove(&(channel, value))
+            }
+            Commit::Send { channel, value } | Commit::Prepaid { channel, value } => {
+                sends.remove(&(channel, value))
+            }
             Commit::End { .. } => false,
         };
     }
@@ -107,6 +135,14 @@ fn undone(log: &[Commit]) -> Vec<bool> {
 }
 
 type Key = (u32, ValueId);
+
+/// When a step was taken, as seen by who asked for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Within the operation.
+    Now,
+    AnyTime,
+}
 
 struct Check<'h> {
     history: &'h History,
@@ -139,11 +175,14 @@ impl<'h> Check<'h> {
         takes.sort_unstable_by_key(|(key, session, _)| (*key, *session));
         let mut found = vec![None; log.len()];
         find(log, &sends, &mut found, |commit| match *commit {
-            Commit::Send { channel, value } => Some(((channel, value), 0)),
+            Commit::Send { channel, value } | Commit::Prepaid { channel, value } => {
+                Some(((channel, value), 0))
+            }
             _ => None,
         });
         find(log, &takes, &mut found, |commit| match *commit {
-            Commit::Take { channel, value, session } => Some(((channel, value), session)),
+            Commit::Take { channel, value, session }
+            | Commit::Early { channel, value, session } => Some(((channel, value), session)),
             _ => None,
         });
         let mut models: BTreeMap<u32, Model> = BTreeMap::new();
@@ -168,9 +207,17 @@ impl<'h> Check<'h> {
     fn step(&mut self, at: usize, commit: &Commit, next: Option<&Commit>, stays: bool) {
         let channel = commit.channel();
         match *commit {
-            Commit::Send { value, .. } => self.on_send(at, (channel, value), next, stays),
+            Commit::Send { value, .. } => {
+                self.on_send(at, (channel, value), next, (stays, When::Now));
+            }
+            Commit::Prepaid { value, .. } => {
+                self.on_send(at, (channel, value), next, (stays, When::AnyTime));
+            }
             Commit::Take { value, session, .. } => {
-                self.on_take(at, (channel, value), session, stays);
+                self.on_take(at, (channel, value), session, (stays, When::Now));
+            }
+            Commit::Early { value, session, .. } => {
+                self.on_take(at, (channel, value), session, (stays, When::AnyTime));
             }
             Commit::Untake { value, .. } => {
                 let model = self.models.entry(channel).or_default();
@@ -193,9 +240,20 @@ impl<'h> Check<'h> {
         }
     }
 
-    fn on_send(&mut self, at: usize, (channel, value): Key, next: Option<&Commit>, stays: bool) {
-        let passes = matches!(next, Some(Commit::Take { channel: c, value: v, .. })
-            if (*c, *v) == (channel, value));
+    fn on_send(
+        &mut self,
+        at: usize,
+        (channel, value): Key,
+        next: Option<&Commit>,
+        (stays, when): (bool, When),
+    ) {
+        let passes = match next {
+            Some(
+                Commit::Take { channel: c, value: v, .. }
+                | Commit::Early { channel: c, value: v, .. },
+            ) => (*c, *v) == (channel, value),
+            _ => false,
+        };
         let model = self.models.entry(channel).or_default();
         let (inside, ended) = (model.queue.len(), model.ended.is_some());
         let capacity = model.capacity;
@@ -215,14 +273,35 @@ impl<'h> Check<'h> {
         };
         if stays {
             self.sent[at] = true;
-            self.place(send);
+            self.in_order_of_sends(send);
+            match when {
+                When::Now => self.place(send),
+                When::AnyTime => self.now = self.now.max(send.invoked),
+            }
             if matches!(send.outcome, Outcome::Closed | Outcome::WouldBlock | Outcome::NotChosen) {
                 self.add(channel, Some(send), format!("{value} entered, and its send failed"));
             }
         }
     }
 
-    fn on_take(&mut self, at: usize, (channel, value): Key, session: u32, stays: bool) {
+    /// Whatever its instant, it entered before all whose sends began when its own had returned.
+    fn in_order_of_sends(&mut self, send: &Record) {
+        let Some(model) = self.models.get_mut(&send.channel) else { return };
+        let is_late = model.sent > send.returned && send.outcome == Outcome::Ok;
+        model.sent = model.sent.max(send.invoked);
+        if is_late {
+            let what = "a value entered after one that was sent later".to_owned();
+            self.add(send.channel, Some(send), what);
+        }
+    }
+
+    fn on_take(
+        &mut self,
+        at: usize,
+        (channel, value): Key,
+        session: u32,
+        (stays, when): (bool, When),
+    ) {
         let model = self.models.entry(channel).or_default();
         let first = model.queue.iter().next().map(|(place, value)| (*place, *value));
         if let Some(place) = model.places.get(&value) {
@@ -247,7 +326,8 @@ impl<'h> Check<'h> {
             self.taken[at] = true;
         }
         match take {
-            Some(take) => self.place(take),
+            Some(take) if when == When::Now => self.place(take),
+            Some(_) => {}
             None if self.history.is_fenced(session) => {}
             None => {
                 self.add(

@@ -52,7 +52,9 @@ fn early_ends(view: &View<'_>, report: &mut Report) {
     if !view.channel.held {
         return;
     }
-    let may_close = |close: &&&Record| close.outcome != Outcome::AlreadyClosed;
+    // What a dead session was told comes of its own end: its close may have come home before.
+    let may_close =
+        |close: &&&Record| close.outcome != Outcome::AlreadyClosed || view.is_dead(close);
     let closing = view.closes.iter().filter(may_close).map(|close| close.invoked).min();
     let sends = view.values.iter().map(|value| value.send);
     let channel = view.channel.id;

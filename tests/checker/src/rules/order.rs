@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::record::Record;
+use crate::record::{Record, Redelivered};
 use crate::report::{Report, Rule};
 use crate::view::{Value, View};
 
@@ -15,7 +15,9 @@ pub(crate) fn check(view: &View<'_>, report: &mut Report) {
 /// values by the beginning of their sends, with the latest take of all that were sent before.
 fn across(view: &View<'_>, report: &mut Report) {
     let older = |value: &&Value<'_>| {
-        view.must_be_there(value) && !value.may_return && (value.is_taken() || view.consumers > 0)
+        view.must_be_there(value)
+            && value.returned != Redelivered::Yes
+            && (value.is_taken() || view.consumers > 0)
     };
     let mut older: Vec<&Value<'_>> = view.values.iter().filter(older).collect();
     older.sort_unstable_by_key(|value| value.send.returned);
@@ -23,15 +25,20 @@ fn across(view: &View<'_>, report: &mut Report) {
     younger.sort_unstable_by_key(|value| value.send.invoked);
     let channel = view.channel.id;
     let mut older = older.into_iter().peekable();
-    let mut latest: Option<&Value<'_>> = None;
+    // Of all, and of those that are known not to have returned.
+    let (mut latest, mut latest_firm): (Option<&Value<'_>>, Option<&Value<'_>>) = (None, None);
     for value in younger {
         while let Some(next) = older.next_if(|next| next.send.returned < value.send.invoked) {
             let later = |known: &Value<'_>| view.gone_from(known) < view.gone_from(next);
             if latest.is_none_or(later) {
                 latest = Some(next);
             }
+            if next.returned == Redelivered::No && latest_firm.is_none_or(later) {
+                latest_firm = Some(next);
+            }
         }
-        if let Some(late) = latest.filter(|late| view.gone_from(late) > value.taken_by) {
+        let late = if view.may_overtake(value) { latest_firm } else { latest };
+        if let Some(late) = late.filter(|late| view.gone_from(late) > value.taken_by) {
             let takes = late.takes.iter().chain(&value.takes).copied();
             report.add(
                 Rule::Order,
@@ -50,7 +57,8 @@ fn across(view: &View<'_>, report: &mut Report) {
 fn one_receiver(view: &View<'_>, report: &mut Report) {
     type Taken<'v, 'h> = (u32, u32, u64, &'v Value<'h>, &'h Record);
     let mut all: Vec<Taken<'_, '_>> = Vec::with_capacity(view.values.len());
-    for value in view.values.iter().filter(|value| !value.may_return && !value.lost) {
+    let is_firm = |value: &&Value<'_>| value.returned != Redelivered::Yes && !value.lost;
+    for value in view.values.iter().filter(is_firm) {
         for take in &value.takes {
             all.push((take.task, value.id.task, take.invoked, value, take));
         }
@@ -73,6 +81,7 @@ fn one_receiver(view: &View<'_>, report: &mut Report) {
             && sent
             && apart
             && tie
+            && (second.returned == Redelivered::No || !view.may_overtake(first))
         {
             report.add(Rule::Order, channel, [second.send, first.send, *earlier, *later], || {
                 let (id, other) = (second.id, first.id);

@@ -67,8 +67,28 @@ fn a_value_that_returned_may_be_overtaken() {
     is(&sent(5), Rule::Order);
     // The home may have offered it before it heard that the receive was given up.
     let mut script = sent(5);
-    script.0.lag = 5;
+    script.0.lag = 7;
     is_legal(&script);
+    script.0.lag = 6;
+    is(&script, Rule::Order);
+}
+
+/// It explains nothing that had not begun when the younger one was received, nor of what was sent
+/// when the home had long heard of it.
+#[test]
+fn a_value_is_overtaken_only_while_it_is_away() {
+    let overtaken = |[from, until]: [u64; 2]| {
+        let script = Script::new(9).send(1, 1, [10, 11]).send(4, 1, [22, 23]);
+        let taken = script.take(3, (4, 1), [24, 26]).take(2, (1, 1), [37, 38]);
+        let mut script = taken.other(5, Kind::Receive, Cancelled, [from, until]);
+        script.0.lag = 5;
+        script
+    };
+    is_legal(&overtaken([20, 21]));
+    is_legal(&overtaken([12, 17]));
+    is_legal(&overtaken([26, 30]));
+    is(&overtaken([12, 16]), Rule::Order);
+    is(&overtaken([27, 30]), Rule::Order);
 }
 
 #[test]
@@ -112,6 +132,10 @@ fn an_end_that_comes_too_early() {
     is(&sent().take(2, (1, 1), [7, 8]).ended(3, [5, 6]), Rule::Close);
     is(&Script::new(2).ended(3, [0, 1]).close(1, [2, 3]), Rule::Close);
     is(&Script::new(2).other(3, Kind::Receive, Lost, [0, 1]), Rule::Close);
+    // Its close came home; of the answer it heard nothing before it was fenced.
+    let close = |script: Script| script.other(9, Kind::Close, AlreadyClosed, [0, 9]);
+    is_legal(&close(Script::new(2).fenced(9)).ended(3, [2, 3]));
+    is(&close(Script::new(2)).ended(3, [2, 3]), Rule::Close);
 }
 
 #[test]

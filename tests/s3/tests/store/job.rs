@@ -5,19 +5,13 @@ use std::process::{Command, Output};
 
 use crate::{BUCKET, Bench};
 
-/// Builds the program with the AWS SDK, beside this test, and returns its path.
+/// The program with the AWS SDK. Cargo builds this package's examples before it runs its tests.
 fn program() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/job");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--example", "thumbnails", "--features", "aws", "--manifest-path"])
-        .arg(root.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .status()
-        .expect("cargo runs");
-    assert!(built.success(), "the program is built");
-    target.join("debug/examples/thumbnails")
+    let test = std::env::current_exe().expect("this program");
+    let profile = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
+    let program = profile.join("examples/thumbnails");
+    assert!(program.exists(), "cargo builds {program:?} unless only `--test store` was asked for");
+    program
 }
 
 async fn run(program: &Path, bench: &Bench, arguments: &[&str]) -> (Output, String) {

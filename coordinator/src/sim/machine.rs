@@ -1,0 +1,152 @@
+//! A worker of a simulation: its resources, its tasks, and where its billed time goes.
+
+use super::model::Model;
+use super::random::Random;
+use super::sharing::{Service, Sharing};
+use crate::placement::{Report, Shape, WorkerSide};
+
+/// Where a worker's billed time goes, in seconds; the parts are the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Account {
+    /// Starting.
+    pub starting: f64,
+    /// Computing: the used part of its CPU.
+    pub busy: f64,
+    /// With tasks, the part of its CPU that they leave unused: they wait for storage or messages.
+    pub waiting: f64,
+    /// Without tasks.
+    pub idle: f64,
+    /// Rounding up to what is billed.
+    pub rounding: f64,
+}
+
+impl Account {
+    /// All of it.
+    pub fn total(&self) -> f64 {
+        self.starting + self.busy + self.waiting + self.idle + self.rounding
+    }
+
+    /// Adds another's.
+    pub fn add(&mut self, other: &Self) {
+        self.starting += other.starting;
+        self.busy += other.busy;
+        self.waiting += other.waiting;
+        self.idle += other.idle;
+        self.rounding += other.rounding;
+    }
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Its sandbox starts.
+    Starting,
+    /// It runs, and its first word is on its way.
+    Up,
+    /// The coordinator knows it.
+    Ready,
+    /// It has ended.
+    Gone,
+}
+
+/// The worker.
+#[derive(Debug)]
+pub struct Machine {
+    /// Which bearer of its number it is.
+    pub generation: u32,
+    /// How far it is.
+    pub stage: Stage,
+    /// The coordinator knew it when it ended.
+    pub was_ready: bool,
+    /// When it was asked for.
+    pub asked: f64,
+    /// When it began to be billed.
+    pub billed_from: f64,
+    /// Its CPU, shared by tasks.
+    pub cpu: Sharing,
+    /// Its network, shared by tasks.
+    pub network: Sharing,
+    /// Its tasks.
+    pub tasks: Vec<u32>,
+    /// The tasks that the coordinator believes to be there.
+    pub assigned: Vec<u32>,
+    /// 1.0 is a worker as it should be.
+    pub speed: f64,
+    /// Memory in use.
+    pub memory: f64,
+    /// Where its time went.
+    pub account: Account,
+    accounted: f64,
+    shape: Shape,
+}
+
+impl Machine {
+    /// One that was asked for, and will be up in a while.
+    pub fn new(generation: u32, asked: f64, model: &Model, side: &WorkerSide, slow: bool) -> Self {
+        let shape = model.shape();
+        let speed = if slow { model.faults.slow_speed } else { 1.0 };
+        let interference = model.interference;
+        let cpu = Service::Cpu { cores: shape.cores, interference, speed };
+        let network = Service::Network { total: model.network.0, each: model.network.1 };
+        Self {
+            generation,
+            stage: Stage::Starting,
+            was_ready: false,
+            asked,
+            billed_from: asked,
+            cpu: Sharing::new(cpu, side.cpu_gate),
+            network: Sharing::new(network, side.transfers_max),
+            tasks: Vec::new(),
+            assigned: Vec::new(),
+            speed,
+            memory: model.memory_base as f64,
+            account: Account::default(),
+            accounted: asked,
+            shape,
+        }
+    }
+
+    /// Whether chance makes the next one slow.
+    pub fn is_slow(model: &Model, random: &mut Random) -> bool {
+        model.faults.slow_part > 0.0 && random.unit() < model.faults.slow_part
+    }
+
+    /// Its program runs now; the start is billed for so long.
+    pub fn is_up(&mut self, now: f64, billed: f64) {
+        self.stage = Stage::Up;
+        self.account.starting = billed;
+        self.billed_from = now - billed;
+        self.accounted = now;
+    }
+
+    /// Books the time since the last call. Before anything changes.
+    pub fn book(&mut self, now: f64) {
+        let span = now - self.accounted;
+        self.accounted = now;
+        if matches!(self.stage, Stage::Starting | Stage::Gone) {
+            return;
+        }
+        if self.tasks.is_empty() {
+            self.account.idle += span;
+            return;
+        }
+        let used = (self.cpu.served() as f64 / self.shape.cores).min(1.0);
+        self.account.busy += span * used;
+        self.account.waiting += span * (1.0 - used);
+    }
+
+    /// What a poll tells.
+    pub fn report(&self) -> Report {
+        Report {
+            cpu: (self.cpu.served() as f64 / self.shape.cores).min(1.0) as f32,
+            memory: (self.memory / self.shape.memory as f64) as f32,
+            running: self.tasks.len() as u32,
+            held: self.tasks.len() as u32,
+        }
+    }
+
+    /// Whether its tasks need more memory than it has.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.memory > self.shape.memory as f64
+    }
+}

@@ -1,0 +1,79 @@
+//! What a simulation came to.
+
+use super::machine::Account;
+use super::model::Model;
+
+/// What a run came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Tasks whose result reached the client.
+    pub done: usize,
+    /// Invocations of the function: workers that ran.
+    pub invocations: u64,
+    /// Those that needed a new sandbox.
+    pub cold_starts: u64,
+    /// Workers that died with tasks, and attempts lost with them.
+    pub deaths: u64,
+    /// Attempts that died with their worker.
+    pub lost_attempts: u64,
+    /// Launches that the platform refused.
+    pub refused: u64,
+    /// Workers at once, at most.
+    pub workers_peak: usize,
+    /// Tasks at once on one worker, at most.
+    pub residents_peak: usize,
+    /// Billed time of all workers.
+    pub billed_ms: u64,
+    /// Where it went.
+    pub account: Account,
+    /// Dollars for it.
+    pub dollars: f64,
+    /// Of these, for requests.
+    pub dollars_requests: f64,
+    /// From the first request to the last result.
+    pub makespan: f64,
+    /// From request to result, sorted.
+    pub latencies: Vec<f32>,
+    /// Messages between stages that stayed within a worker, and all of them.
+    pub local_messages: (u64, u64),
+    /// Hash of every event and command, in order.
+    pub trace: u64,
+}
+
+impl Outcome {
+    /// Adds a worker that ended after so many billed seconds, and where they went.
+    pub(super) fn bill(&mut self, model: &Model, seconds: f64, mut account: Account) {
+        let took = std::time::Duration::from_secs_f64(seconds.max(0.0));
+        let billed = model.prices.billed_ms(took);
+        account.rounding = billed as f64 / 1000.0 - seconds;
+        self.account.add(&account);
+        self.billed_ms += billed;
+        self.invocations += 1;
+    }
+
+    /// Closes the books.
+    pub(super) fn close(&mut self, model: &Model) {
+        let per_ms = model.prices.per_ms(model.architecture, model.memory_mb);
+        self.dollars_requests = model.prices.requests(self.invocations);
+        self.dollars = self.billed_ms as f64 * per_ms + self.dollars_requests;
+        self.latencies.sort_by(f32::total_cmp);
+    }
+
+    /// Dollars for a million tasks.
+    pub fn dollars_per_million(&self) -> f64 {
+        self.dollars / self.done.max(1) as f64 * 1e6
+    }
+
+    /// Mean time from request to result.
+    pub fn latency_mean(&self) -> f64 {
+        let sum: f64 = self.latencies.iter().map(|latency| f64::from(*latency)).sum();
+        sum / self.latencies.len().max(1) as f64
+    }
+
+    /// The time from request to result that this part of the tasks keeps to.
+    pub fn latency(&self, part: f64) -> f64 {
+        let last = self.latencies.len().saturating_sub(1);
+        let index = (part * last as f64).round() as usize;
+        self.latencies.get(index).copied().map_or(0.0, f64::from)
+    }
+}
