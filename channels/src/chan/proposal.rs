@@ -15,8 +15,9 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// From which place on sends that wait let a select go first.
     pub fn set_barrier(&mut self, barrier: Option<Place>, effect: &mut impl FnMut(Effect<W>)) {
+        let has_moved = self.barrier != barrier;
         self.barrier = barrier;
-        if barrier.is_none() && !self.sends.is_empty() && !self.is_full() {
+        if has_moved && !self.sends.is_empty() && !self.is_full() {
             self.match_up(effect);
         }
     }

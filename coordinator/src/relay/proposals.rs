@@ -300,11 +300,13 @@ impl Relay {
         None
     }
 
-    /// Sends that wait let a select go first that has waited longer, and is free.
+    /// Sends that wait let a select go first that has waited longer, and is free; unless nothing is
+    /// proposed now.
     fn set_barrier(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
+        let is_leaving = self.is_leaving(channel);
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let waits = |(_, watch): &(&Place, &Watch)| {
-            watch.stage == Stage::Waits && !self.proposals.is_bound(watch.select())
+            !is_leaving && watch.stage == Stage::Waits && !self.proposals.is_bound(watch.select())
         };
         let barrier = home.watches.line.iter().find(waits).map(|(place, _)| *place);
         home.chan.set_barrier(barrier, &mut |effect| self.effects.push(effect));
