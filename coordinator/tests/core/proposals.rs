@@ -197,3 +197,127 @@ fn what_was_not_asked_for_is_refused() {
     bench.receive(CLIENT, channel, 1);
     assert_eq!(bench.sent(CLIENT), [], "nothing of it came");
 }
+
+/// What a channel's node says when it is asked whether it may land, and the home's answer to that.
+fn clear(bench: &mut Bench, channel: ChannelId, landings: u32) -> Vec<Frame> {
+    bench.take();
+    bench.frame(CLIENT, Frame::Cleared { channel, landings });
+    bench.sent(CLIENT)
+}
+
+/// A channel stays as long as somebody is asked, or has a value on offer; and the answer finds what
+/// was kept for it.
+#[test]
+fn a_channel_does_not_land_while_a_proposal_is_out() {
+    for is_offered in [false, true] {
+        let mut bench = Bench::new(1);
+        let channel = bench.channel(0);
+        watch(&mut bench, CLIENT, channel, 1, 7);
+        bench.receive(CLIENT, channel, 2);
+        assert_eq!(bench.sent(CLIENT), [ready(1)]);
+        let (_, landings) = landing::until_asked(&mut bench, channel, 100);
+        if is_offered {
+            prepare(&mut bench, CLIENT, channel, 1, 5);
+        }
+        assert_eq!(clear(&mut bench, channel, landings), [Frame::Stay { channel, landings }]);
+        if !is_offered {
+            prepare(&mut bench, CLIENT, channel, 1, 5);
+            assert_eq!(bench.sent(CLIENT), [offer(channel, 2, 5)]);
+        }
+        bench.accept(CLIENT, channel, 2);
+        assert_eq!(bench.sent(CLIENT), [sent(1)]);
+        // Now it may.
+        let (_, landings) = landing::until_asked(&mut bench, channel, 1000);
+        assert!(matches!(clear(&mut bench, channel, landings)[..], [Frame::Land { .. }]));
+    }
+}
+
+/// From the question on nothing is proposed; a send that only watches begins anew wherever the
+/// channel is then.
+#[test]
+fn nothing_is_proposed_of_a_channel_on_its_way() {
+    for stays in [false, true] {
+        let mut bench = Bench::new(1);
+        let channel = bench.channel(0);
+        let (_, landings) = landing::until_asked(&mut bench, channel, 100);
+        watch(&mut bench, CLIENT, channel, 1, 7);
+        bench.receive(CLIENT, channel, 2);
+        receive_in(&mut bench, CLIENT, channel, 3, 8);
+        assert_eq!(bench.sent(CLIENT), []);
+        bench.frame(CLIENT, Frame::Cleared { channel, landings });
+        let found = landing::contents(&mut bench).expect("nothing is out");
+        assert_eq!(
+            (found.anew, found.receives),
+            ([1, 3].map(OperationId).into(), vec![OperationId(2)])
+        );
+        if stays {
+            bench.frame(CLIENT, Frame::Keep { channel, landings });
+            assert_eq!(bench.sent(CLIENT), [ready(1)]);
+            prepare(&mut bench, CLIENT, channel, 1, 5);
+            assert_eq!(bench.sent(CLIENT), [offer(channel, 2, 5)]);
+        } else {
+            bench.frame(CLIENT, Frame::Landed { channel, landings });
+            assert_eq!((bench.core.channels(), bench.take()), (0, Vec::new()));
+        }
+    }
+}
+
+/// A select that is bound elsewhere, and is free while the channel is with its node already.
+#[test]
+fn what_was_sent_to_a_node_is_not_touched_though_a_select_is_free() {
+    let mut bench = Bench::new(1);
+    let [one, two] = [1, 0].map(|capacity| bench.channel(capacity));
+    watch(&mut bench, CLIENT, two, 1, 7);
+    bench.receive(CLIENT, two, 2);
+    assert_eq!(bench.sent(CLIENT), [ready(1)]);
+    watch(&mut bench, CLIENT, one, 3, 7);
+    assert_eq!(bench.sent(CLIENT), [], "it is bound");
+    let (_, landings) = landing::until_asked(&mut bench, one, 100);
+    assert!(matches!(clear(&mut bench, one, landings)[..], [Frame::Land { .. }]));
+    cancel(&mut bench, CLIENT, two, 1);
+    assert_eq!(bench.sent(CLIENT), [], "it waits for the node's word");
+    bench.frame(CLIENT, Frame::Keep { channel: one, landings });
+    assert_eq!(bench.sent(CLIENT), [ready(3)]);
+}
+
+/// Room that is kept is not the session's own to fill beside the credits that it has.
+#[test]
+fn kept_room_and_credits_are_not_the_same_room() {
+    let mut bench = Bench::new(1);
+    let channel = bench.channel(3);
+    let send = |operation| {
+        let (operation, parcel) = (OperationId(operation), value(7));
+        Frame::Send { channel, operation, parcel }
+    };
+    // Credits come once a session has sent much.
+    let mut credits = 0;
+    for operation in 10..100 {
+        bench.frame(CLIENT, send(operation));
+        bench.receive(CLIENT, channel, 1000 + operation);
+        bench.accept(CLIENT, channel, 1000 + operation);
+        for frame in bench.sent(CLIENT) {
+            if let Frame::Credit { credits: more, .. } = frame {
+                credits += more;
+            }
+        }
+        if credits == 3 {
+            break;
+        }
+    }
+    assert_eq!(credits, 3, "all the room");
+    bench.frame(CLIENT, Frame::Prepaid { channel, parcels: vec![value(1)] });
+    watch(&mut bench, CLIENT, channel, 1, 7);
+    assert_eq!(bench.sent(CLIENT), [ready(1)], "it has credits");
+    bench.receive(CLIENT, channel, 2);
+    bench.accept(CLIENT, channel, 2);
+    watch(&mut bench, CLIENT, channel, 3, 8);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 2, 1), ready(3)], "the room is kept");
+    bench.frame(CLIENT, send(4));
+    let again = Frame::Again { channel, operation: OperationId(4) };
+    assert_eq!(bench.sent(CLIENT), [again], "it has credits");
+    let parcels = vec![value(5), value(6)];
+    bench.frame(CLIENT, Frame::Prepaid { channel, parcels });
+    cancel(&mut bench, CLIENT, channel, 1);
+    prepare(&mut bench, CLIENT, channel, 3, 7);
+    assert_eq!(bench.sent(CLIENT), [sent(3)]);
+}

@@ -352,6 +352,7 @@ fn handles_wander_and_nothing_is_lost_doubled_or_left_behind() {
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     let only: u64 = std::env::var("ONLY").map_or(0, |v| v.parse().unwrap());
     for seed in only..seeds {
+        println!("SEED {seed}");
         for (name, count) in wander(seed) {
             *seen.entry(name).or_default() += count;
         }
