@@ -382,9 +382,7 @@ impl Relay {
             if let Some(gone) = self.gone.pop_front() {
                 self.count_down(gone, commands);
             } else if let Some(channel) = self.proposals.due.pop() {
-                if !self.is_sent(channel) {
-                    self.perform(channel, commands);
-                }
+                self.perform(channel, commands);
             } else {
                 break;
             }

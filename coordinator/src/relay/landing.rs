@@ -260,12 +260,6 @@ impl Relay {
         }
     }
 
-    /// Whether a channel is sent to a node, and not to be touched before that answers or dies.
-    pub(super) fn is_sent(&self, channel: ChannelId) -> bool {
-        let stage = self.homes.get(&channel).map(|home| home.course.stage);
-        matches!(stage, Some(Stage::Sent(session)) if self.ledger.is_open(session))
-    }
-
     /// Whether a channel is on its way to a node, as far as is known. A node that is dead has
     /// nothing to say any more.
     pub(super) fn is_leaving(&self, channel: ChannelId) -> bool {

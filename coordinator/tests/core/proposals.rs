@@ -114,6 +114,24 @@ fn of_two_crossing_selects_one_is_asked() {
     assert_eq!(bench.take(), [Command::Send { session: worker, frame: ready(2) }], "now they go");
 }
 
+/// Who stands behind a select that is bound elsewhere goes past it, and past none that is free.
+#[test]
+fn a_send_behind_a_bound_select_does_not_wait_for_it() {
+    let mut bench = Bench::new(1);
+    let [one, two] = [1, 0].map(|capacity| bench.channel(capacity));
+    bench.send(CLIENT, one, 1, value(1));
+    watch(&mut bench, CLIENT, one, 2, 7);
+    bench.send(CLIENT, one, 3, value(3));
+    watch(&mut bench, CLIENT, one, 4, 8);
+    bench.receive(CLIENT, one, 7);
+    assert_eq!(bench.sent(CLIENT), [sent(1), offer(one, 7, 1)]);
+    watch(&mut bench, CLIENT, two, 5, 7);
+    bench.receive(CLIENT, two, 6);
+    assert_eq!(bench.sent(CLIENT), [ready(5)]);
+    bench.accept(CLIENT, one, 7);
+    assert_eq!(bench.sent(CLIENT), [sent(3)]);
+}
+
 /// PROTOCOL 4.6: a select never meets itself.
 #[test]
 fn a_select_is_not_asked_for_its_own_receive() {
