@@ -132,6 +132,31 @@ fn a_send_behind_a_bound_select_does_not_wait_for_it() {
     assert_eq!(bench.sent(CLIENT), [sent(3)]);
 }
 
+/// A lease ends a send for which there is no room: what was kept for a select is gone then, and it
+/// is asked again when there is some.
+#[test]
+fn a_lease_that_takes_the_room_of_a_select_does_not_take_its_value() {
+    let (mut bench, worker, channel, _) = with_worker(1, 0);
+    bench.send(CLIENT, channel, 1, value(1));
+    bench.receive(CLIENT, channel, 2);
+    watch(&mut bench, worker, channel, 1, 7);
+    bench.receive(CLIENT, channel, 3);
+    assert_eq!(bench.sent(worker), [ready(1)]);
+    bench.accept(CLIENT, channel, 2);
+    watch(&mut bench, worker, channel, 2, 8);
+    assert_eq!(bench.sent(worker), [ready(2)], "the room is kept");
+    prepare(&mut bench, worker, channel, 1, 5);
+    assert_eq!(bench.sent(CLIENT), [offer(channel, 3, 5)]);
+    bench.frame(CLIENT, Frame::Lease { channel, operation: OperationId(3) });
+    assert_eq!(bench.sent(worker), [sent(1)]);
+    prepare(&mut bench, worker, channel, 2, 6);
+    assert_eq!(bench.sent(worker), [aborted(2)]);
+    bench.accept(CLIENT, channel, 3);
+    assert_eq!(bench.sent(worker), [ready(2)]);
+    prepare(&mut bench, worker, channel, 2, 6);
+    assert_eq!(bench.sent(worker), [sent(2)]);
+}
+
 /// PROTOCOL 4.6: a select never meets itself.
 #[test]
 fn a_select_is_not_asked_for_its_own_receive() {

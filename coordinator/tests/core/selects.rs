@@ -1,6 +1,6 @@
 //! Selects that meet across nodes, at random: real nodes and the real coordinator, and links as
 //! slow as chance will have it. Of each select exactly one case happens, values of others never
-//! come, and none waits for ever.
+//! come, and none waits for ever; also while the channels come home and leave again.
 //!
 //! A bug planted on purpose must be found:
 //! `RUSTFLAGS='--cfg planted="lock"' cargo test -p farspawn-coordinator --test core selects`.
@@ -17,7 +17,8 @@ use channels::wire::{BatchWriter, Envelope, read_batch};
 use channels::{Receiver, Select, Sender, channel};
 
 use super::flow::Random;
-use super::{Bench, CLIENT, ChannelId, Command, Frame, SessionId, SpawnOptions, TaskId};
+use super::{Bench, CLIENT, ChannelId, Command, Event, Frame, Parcel, SessionId};
+use super::{SpawnOptions, TaskId};
 
 const SEEDS: u64 = 500;
 const STEPS: u64 = 600;
@@ -34,6 +35,8 @@ struct Host {
     down: VecDeque<Frame>,
     ends: Vec<Ends>,
     actors: Vec<Actor>,
+    /// What it has the ends for, if it is to give them back.
+    task: Option<TaskId>,
     is_dead: bool,
 }
 
@@ -78,6 +81,8 @@ struct World {
     hosts: Vec<Host>,
     history: History,
     cancels: bool,
+    /// How many channels came home.
+    landed: u32,
 }
 
 impl World {
@@ -112,7 +117,7 @@ impl World {
         }
         bench.take();
         let cancels = random.below(3) == 0;
-        Self { random, bench, hosts, history: History::default(), cancels }
+        Self { random, bench, hosts, history: History::default(), cancels, landed: 0 }
     }
 
     fn route(&mut self) {
@@ -142,13 +147,14 @@ impl World {
                 host.collect();
                 for _ in 0..=self.random.below(4) {
                     let Some(frame) = host.up.pop_front() else { break };
+                    self.landed += u32::from(matches!(frame, Frame::Landed { .. }));
                     self.bench.frame(host.session, frame);
                 }
             }
             1 => {
                 for _ in 0..=self.random.below(4) {
                     let Some(frame) = host.down.pop_front() else { break };
-                    host.node.receive(frame);
+                    host.hear(frame, &mut self.random);
                 }
             }
             _ if host.actors.is_empty() => {}
@@ -160,6 +166,33 @@ impl World {
             }
         }
         self.route();
+    }
+
+    /// Ends go to a worker for a while, and come back; and time passes.
+    fn come_and_go(&mut self) {
+        for host in &mut self.hosts[1..] {
+            if host.actors.iter().all(Actor::is_done)
+                && let Some(task) = host.task.take()
+            {
+                host.actors.clear();
+                host.ends.clear();
+                let outcome = Parcel::default();
+                host.node.push(Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
+            }
+        }
+        if self.random.below(40) == 0 {
+            self.bench.event(Event::Tick);
+            self.route();
+        }
+        let client = &self.hosts[0];
+        if self.random.below(200) == 0 {
+            let arguments = transfer::pack(&client.node, &client.ends.clone()).unwrap();
+            self.bench.next += 2;
+            let (task, result) = (TaskId(self.bench.next), ChannelId(self.bench.next));
+            let (name, options) = ("task".to_owned(), SpawnOptions::default());
+            let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };
+            client.node.push(spawn);
+        }
     }
 
     fn kill(&mut self, at: usize) {
@@ -208,7 +241,16 @@ impl World {
 impl Host {
     fn new(session: SessionId, node: Arc<Node>, ends: Vec<Ends>) -> Self {
         let (up, down) = (VecDeque::new(), VecDeque::new());
-        Self { session, node, up, down, ends, actors: Vec::new(), is_dead: false }
+        let (actors, task) = (Vec::new(), None);
+        Self { session, node, up, down, ends, actors, task, is_dead: false }
+    }
+
+    fn hear(&mut self, frame: Frame, random: &mut Random) {
+        if let Some(Frame::Run { task, arguments, .. }) = self.node.receive(frame) {
+            self.ends = transfer::unpack(&self.node, arguments).unwrap();
+            self.task = Some(task);
+            self.actors.push(Actor::new(None, 1 + random.below(6) as u32));
+        }
     }
 
     fn collect(&mut self) {
@@ -327,20 +369,26 @@ impl Actor {
     }
 }
 
-fn run(seed: u64) {
+/// One run. How many channels came home comes out.
+fn run(seed: u64, returns: bool) -> u32 {
     let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let capacities: Vec<usize> =
         (0..=random.below(3)).map(|_| [0, 0, 1, 3][random.below(4) as usize]).collect();
     let mut world = World::new(random, &capacities);
     for at in 0..world.hosts.len() {
         for _ in 0..1 + world.random.below(2) {
-            world.hosts[at].actors.push(Actor::new(None, u32::MAX));
+            let left = if returns && at > 0 { 3 } else { u32::MAX };
+            world.hosts[at].actors.push(Actor::new(None, left));
         }
     }
-    let kill_at = if world.random.below(3) == 0 { world.random.below(STEPS) } else { STEPS };
-    for step in 0..STEPS {
+    let steps = if returns { 4 * STEPS } else { STEPS };
+    let kill_at = if world.random.below(3) == 0 { world.random.below(steps) } else { steps };
+    for step in 0..steps {
         if step == kill_at {
             world.kill(1);
+        }
+        if returns {
+            world.come_and_go();
         }
         world.step(false);
     }
@@ -369,14 +417,26 @@ fn run(seed: u64) {
         world.step(true);
     }
     world.check();
+    world.landed
 }
 
 #[test]
 fn of_each_select_exactly_one_case_happens() {
     for seed in 1..=SEEDS {
-        let outcome = std::panic::catch_unwind(|| run(seed));
+        let outcome = std::panic::catch_unwind(|| run(seed, false));
         assert!(outcome.is_ok(), "seed {seed}");
     }
+}
+
+#[test]
+fn selects_go_on_while_their_channels_come_home_and_leave() {
+    let mut landed = 0;
+    for seed in 1..=SEEDS / 4 {
+        let outcome = std::panic::catch_unwind(|| run(seed, true));
+        landed += outcome.unwrap_or_else(|_| panic!("seed {seed}"));
+    }
+    println!("{landed} landings");
+    assert!(landed > 100, "{landed}");
 }
 
 /// Two selects that would each send what the other receives: one of the two things happens, each

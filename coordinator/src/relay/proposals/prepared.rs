@@ -41,12 +41,13 @@ impl Relay {
             return Ok(());
         };
         match partner {
+            // A lease may have ended a send meanwhile for which there was none.
             Partner::Room => {
                 home.chan.spend_room();
                 if let Some(watch) = home.watches.line.get_mut(&place) {
                     watch.stage = Stage::Asked(Partner::Nobody);
                 }
-                self.send_prepared(channel, place, cargo, commands);
+                self.send_otherwise(channel, place, cargo, commands);
             }
             Partner::Receive(receive, waiter) if home.chan.has_only_sends() => {
                 self.offer_prepared(channel, place, cargo, (receive, waiter));
@@ -79,9 +80,9 @@ impl Relay {
         let Some(home) = self.homes.get_mut(&channel) else { return };
         let mut cargo = Some(cargo);
         let tried = home.chan.try_send(&mut cargo, &mut |effect| self.effects.push(effect));
-        debug_assert_eq!(tried, Tried::Done, "room was kept");
+        debug_assert_eq!(tried, Tried::Done, "the caller has looked");
         if let Some(cargo) = cargo {
-            self.lose(cargo, &End::Closed);
+            return self.abort(channel, place, cargo, commands);
         }
         if let Some((session, operation)) = self.end(channel, place) {
             commands.push(Command::send(session, Frame::Sent { operation }));
@@ -130,8 +131,21 @@ impl Relay {
             self.proposals.bind(kept.1.select());
             return self.offer_prepared(channel, place, cargo, kept);
         }
+        self.abort(channel, place, cargo, commands);
+    }
+
+    /// The value goes nowhere; its select stands in line as before.
+    fn abort(
+        &mut self,
+        channel: ChannelId,
+        place: Place,
+        cargo: Cargo,
+        commands: &mut Vec<Command>,
+    ) {
+        let home = self.homes.get_mut(&channel);
+        let Some(watch) = home.and_then(|home| home.watches.line.get_mut(&place)) else { return };
         watch.stage = Stage::Waits;
-        let (session, operation) = (watch.session, watch.operation);
+        let (session, operation, select) = (watch.session, watch.operation, watch.select());
         self.proposals.unbind(select);
         self.lose(cargo, &End::Closed);
         commands.push(Command::send(session, Frame::Aborted { operation }));
