@@ -103,15 +103,20 @@ impl World {
             let options = SpawnOptions { retries: 0, timeout_ms: 0 };
             let name = "task".to_owned();
             let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };
-            bench.frame(CLIENT, spawn);
+            hosts[0].node.push(spawn);
+        }
+        hosts[0].collect();
+        for frame in hosts[0].up.drain(..) {
+            bench.frame(CLIENT, frame);
         }
         for number in 1..=WORKERS {
             let session = bench.worker(number);
             let node = Node::new(|| {});
             for frame in bench.sent(session) {
-                if let Frame::Run { arguments, .. } = frame {
+                if let Frame::Run { task, arguments, .. } = frame {
                     let ends = transfer::unpack(&node, arguments).unwrap();
-                    hosts.push(Host::new(session, node.clone(), ends));
+                    let host = Host::new(session, node.clone(), ends);
+                    hosts.push(Host { task: Some(task), ..host });
                 }
             }
         }
@@ -171,10 +176,15 @@ impl World {
     /// Ends go to a worker for a while, and come back; and time passes.
     fn come_and_go(&mut self) {
         for host in &mut self.hosts[1..] {
+            if host.task.is_some() && self.random.below(150) == 0 {
+                for actor in &mut host.actors {
+                    self.history.unknown.extend(actor.mine.drain(..));
+                    (actor.at, actor.left) = (None, 0);
+                }
+            }
             if host.actors.iter().all(Actor::is_done)
                 && let Some(task) = host.task.take()
             {
-                host.actors.clear();
                 host.ends.clear();
                 let outcome = Parcel::default();
                 host.node.push(Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
@@ -185,7 +195,8 @@ impl World {
             self.route();
         }
         let client = &self.hosts[0];
-        if self.random.below(200) == 0 {
+        let are_away = self.hosts[1..].iter().any(|host| host.task.is_some());
+        if !are_away && self.random.below(400) == 0 {
             let arguments = transfer::pack(&client.node, &client.ends.clone()).unwrap();
             self.bench.next += 2;
             let (task, result) = (TaskId(self.bench.next), ChannelId(self.bench.next));
