@@ -68,6 +68,12 @@ impl<M, W: Waiter> Chan<M, W> {
         self.match_up(effect);
     }
 
+    /// The value of a send comes that had its place in line without one. Those that were offered
+    /// past it meanwhile are older.
+    pub fn let_older_first(&mut self) {
+        self.reserve_ages(|_| true);
+    }
+
     /// Offers the value of a send that has waited at `place` to a receive that was kept for it.
     pub fn offer_kept(
         &mut self,
@@ -77,6 +83,7 @@ impl<M, W: Waiter> Chan<M, W> {
         effect: &mut impl FnMut(Effect<W>),
     ) {
         debug_assert!(!self.has_ended_values(), "a receive takes what was sent before");
+        self.let_older_first();
         self.hand(receive, receiver, message, Source::Waits(place, sender), effect);
         // There may be room by now: then the send ends, before a younger one goes into the buffer.
         self.match_up(effect);

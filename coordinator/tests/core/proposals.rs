@@ -157,6 +157,33 @@ fn a_lease_that_takes_the_room_of_a_select_does_not_take_its_value() {
     assert_eq!(bench.sent(worker), [sent(2)]);
 }
 
+/// What others were offered meanwhile is older than what a select sends then, and both come back to
+/// their places.
+#[test]
+fn what_was_offered_before_a_select_sent_is_older() {
+    let (mut bench, worker, channel, _) = with_worker(1, 0);
+    bench.send(CLIENT, channel, 1, value(1));
+    bench.receive(CLIENT, channel, 2);
+    watch(&mut bench, worker, channel, 1, 7);
+    bench.send(CLIENT, channel, 3, value(3));
+    bench.accept(CLIENT, channel, 2);
+    bench.receive(CLIENT, channel, 4);
+    let commands = bench.take();
+    assert!(commands.contains(&Command::Send { session: worker, frame: ready(1) }));
+    assert!(commands.contains(&Command::Send { session: CLIENT, frame: offer(channel, 4, 3) }));
+    prepare(&mut bench, worker, channel, 1, 5);
+    assert_eq!(bench.sent(worker), [sent(1)]);
+    bench.frame(CLIENT, Frame::Lease { channel, operation: OperationId(4) });
+    bench.receive(CLIENT, channel, 5);
+    assert_eq!(bench.sent(CLIENT), [sent(3), offer(channel, 5, 5)]);
+    bench.frame(CLIENT, Frame::Decline { channel, operation: OperationId(5) });
+    bench.frame(CLIENT, Frame::Decline { channel, operation: OperationId(4) });
+    bench.receive(CLIENT, channel, 6);
+    bench.receive(CLIENT, channel, 7);
+    let again = leases::offer_again(channel, 6, 3, 2);
+    assert_eq!(bench.sent(CLIENT), [again, offer(channel, 7, 5)]);
+}
+
 /// PROTOCOL 4.6: a select never meets itself.
 #[test]
 fn a_select_is_not_asked_for_its_own_receive() {

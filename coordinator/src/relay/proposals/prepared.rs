@@ -78,6 +78,7 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         let Some(home) = self.homes.get_mut(&channel) else { return };
+        home.chan.let_older_first();
         let mut cargo = Some(cargo);
         let tried = home.chan.try_send(&mut cargo, &mut |effect| self.effects.push(effect));
         debug_assert_eq!(tried, Tried::Done, "the caller has looked");
