@@ -1,6 +1,5 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
-mod crossing;
 mod crowds;
 mod flow;
 mod handles;
