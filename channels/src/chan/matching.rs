@@ -215,7 +215,7 @@ impl<M, W: Waiter> Chan<M, W> {
         debug_assert!(
             W::TAKES || self.receives.is_empty() || !self.has_values() || self.is_held_up()
         );
-        debug_assert!(self.is_full() || self.sends.is_empty() || self.barrier.is_some());
+        debug_assert!(self.is_full() || self.sends.is_empty() || self.has_barrier());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());
         debug_assert!(
             self.ended().is_none() || self.receives.is_empty() || !self.has_nothing_out()

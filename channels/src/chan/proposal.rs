@@ -15,8 +15,10 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// From which place on sends that wait let a select go first.
     pub fn set_barrier(&mut self, barrier: Option<Place>, effect: &mut impl FnMut(Effect<W>)) {
-        let has_moved = self.barrier != barrier;
-        self.barrier = barrier;
+        let has_moved = self.barrier() != barrier;
+        if has_moved {
+            self.aside().barrier = barrier;
+        }
         if has_moved && !self.sends.is_empty() && !self.is_full() {
             self.match_up(effect);
         }
@@ -24,11 +26,19 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether sends that wait let a select go first.
     pub fn has_barrier(&self) -> bool {
-        self.barrier.is_some()
+        self.barrier().is_some()
+    }
+
+    fn barrier(&self) -> Option<Place> {
+        self.aside.as_ref()?.barrier
+    }
+
+    pub(super) fn kept(&self) -> usize {
+        self.aside.as_ref().map_or(0, |aside| aside.kept as usize)
     }
 
     pub(super) fn is_next_before_barrier(&self) -> bool {
-        let Some(barrier) = self.barrier else { return true };
+        let Some(barrier) = self.barrier() else { return true };
         self.sends.front().is_none_or(|(place, _)| place < barrier)
     }
 
@@ -39,18 +49,18 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Keeps a free place of the buffer.
     pub fn keep_room(&mut self) {
-        self.kept += 1;
+        self.aside().kept += 1;
     }
 
     /// A place of the buffer is kept no longer.
     pub fn free_room(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        self.kept -= 1;
+        self.spend_room();
         self.match_up(effect);
     }
 
     /// A place of the buffer that was kept is about to be filled.
     pub fn spend_room(&mut self) {
-        self.kept -= 1;
+        self.aside().kept -= 1;
     }
 
     /// Takes such a receive that waits out of its line, to be kept for a send.
@@ -91,7 +101,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether there is no room but for so many who need not ask.
     pub fn is_full_with(&self, credits: usize) -> bool {
-        self.len() + self.kept as usize + credits >= self.capacity()
+        self.len() + self.kept() + credits >= self.capacity()
     }
 
     /// Whether a receive that comes would get the value of a send that waits, or nothing.

@@ -141,8 +141,8 @@ impl Node {
         concluded
     }
 
-    /// Asks what is new of an operation that takes nothing, and that the home keeps in mind until it
-    /// is given up.
+    /// Asks what is new of an operation that takes nothing, and that the home keeps in mind until
+    /// it is given up.
     pub(crate) fn poll_on_going(
         &self,
         channel: ChannelId,

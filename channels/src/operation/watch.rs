@@ -104,8 +104,8 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    /// It is its turn: the value goes. If the user's `Serialize` panics, the send is given up as any
-    /// that watches.
+    /// It is its turn: the value goes. If the user's `Serialize` panics, the send is given up as
+    /// any that watches.
     fn prepare(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
         self.step.watch_again();
         let Step::Watching(remote) = &self.step else { return self.finish(shared, waker) };

@@ -20,13 +20,14 @@
 //!
 //! **Who dies when.** What was kept or asked is bounded by the lease of whoever is to answer.
 //!
-//! | who dies | watching | asked | on offer |
-//! |---|---|---|---|
-//! | the node of the select | it is forgotten | so it is, and what was kept is free | the value is the receiver's, or nobody's if that declines |
-//! | the node of the receive | nothing is its | the send keeps nothing; its value goes to others, or is aborted | the value was not taken: aborted |
-//! | both | forgotten | forgotten | the value is gone with both |
-//! | the channel (closed, lost, no receivers) | refused | refused; a value that comes is dropped, its select has it | as long as it may be taken it is on offer; then refused |
-//! | the coordinator | lost | lost | lost: the select hears so, and has its value |
+//! - *The node of the select.* What it watched is forgotten, and what was kept for it is free. If
+//!   its value is on offer, that is the receiver's, or nobody's if the receiver declines.
+//! - *The node of the receive.* A receive that was kept is none: the value, when it comes, goes to
+//!   others, or is aborted. One that has the offer has not taken it: aborted.
+//! - *Both.* The value is gone with both.
+//! - *The channel* (closed, lost, without receivers). Whoever watches is refused, asked or not. A
+//!   value on offer stays so as long as it may be taken, and is refused then.
+//! - *The coordinator.* The select hears that it is lost, and has its value.
 //!
 //! A value that is dropped here is never lost: until `Sent` it is its select's, which gets it back
 //! with the answer, or keeps it when another case happens.
