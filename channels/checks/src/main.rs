@@ -7,8 +7,8 @@
 //! - `tests/sequential`: random histories on one thread, beside a model (proptest).
 //! - `tests/schedules`: scenarios of several threads in random orders (shuttle).
 //! - `tests/orders`: small scenarios in every order (loom).
-//! - `coordinator/tests/core/flow.rs`, `selects.rs`: credits and early offers, selects that send, at
-//!   random. They run with all other tests; here only their planted bugs do.
+//! - `coordinator/tests/core/flow.rs`, `selects.rs`: credits, early offers and selects, at random.
+//!   They run with all other tests; here only their planted bugs do.
 //! - `channels/src/claim/models.rs`: the claim and the lock in every order (loom).
 //!
 //! A bug is planted where `channels/src` says `cfg!(planted = …)`: a claim that is not atomic, a
