@@ -13,6 +13,8 @@ use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
 use coordinator::placement::{self, Choice};
+#[cfg(feature = "service")]
+use coordinator::platform::Platform;
 use coordinator::platform::{Local, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
@@ -34,13 +36,17 @@ enum Subcommands {
     /// Schedules tasks, relays channels, and starts workers on this machine.
     ///
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
-    /// the key file's content; one client at a time.
-    Coordinator(Coordinate),
+    /// the key file's content; one client at a time. Built with the feature `service` it has
+    /// several applications and clients (--app), TLS, and HTTP as well.
+    Coordinator(Box<Coordinate>),
     /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
     /// it takes.
     ///
     /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
     Sim(Box<Flags>),
+    /// Checks the way to a coordinator elsewhere, and says what is wrong and how to mend it.
+    #[cfg(feature = "service")]
+    Doctor(coordinator::doctor::Flags),
 }
 
 #[derive(Debug, Parser)]
@@ -49,8 +55,8 @@ struct Coordinate {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
     /// 64 hexadecimal digits that every client must know; made if the file is not there
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
+    #[arg(long, value_name = "FILE", required = cfg!(not(feature = "service")))]
+    key_file: Option<PathBuf>,
     /// At most so many workers, unless the client asks for another number
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     workers: u32,
@@ -64,8 +70,11 @@ struct Coordinate {
     /// the paper's algorithm without its polls, with workers that wait for more tasks]
     #[arg(long, value_name = "NAME")]
     policy: Option<placement::choice::Policy>,
+    #[cfg(feature = "service")]
+    #[command(flatten)]
+    service: coordinator::service::flags::Flags,
     /// What a worker runs: the client's own program, and its arguments
-    #[arg(required = true, last = true, value_name = "PROGRAM")]
+    #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
@@ -74,31 +83,38 @@ async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     match Arguments::parse().command {
-        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Coordinator(flags) => coordinate(*flags).await,
         Subcommands::Sim(flags) => {
             std::io::stdout().write_all(flags.run()?.as_bytes())?;
             Ok(())
+        }
+        #[cfg(feature = "service")]
+        Subcommands::Doctor(flags) => {
+            let is_well = flags.run(|finding| println!("{finding}")).await;
+            // What is wrong has been said.
+            std::process::exit(i32::from(!is_well))
         }
     }
 }
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
+    let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
+    let settings = flags.settings()?;
+    #[cfg(feature = "service")]
+    if flags.service.is_wanted() || key.is_none() {
+        ensure_some_key(&flags)?;
+        let service = flags.service.clone();
+        let platform = |own: Option<&Path>| {
+            let program = flags.program(own)?;
+            let make = move || Box::new(Local::new(program.clone())) as Box<dyn Platform>;
+            Ok(Box::new(make) as coordinator::service::MakePlatform)
+        };
+        return service.run(flags.listen, key, &settings, read_or_make_key, platform).await;
+    }
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
-    let key = read_or_make_key(&flags.key_file)?;
-    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
-    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
-    let platform = Local::new(Program {
-        path: path.into(),
-        arguments: arguments.to_vec(),
-        environment: vec![threads],
-    });
-    let mut policy =
-        Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
-    policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
-    let settings =
-        Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
+    let platform = Box::new(Local::new(flags.program(None)?));
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -109,10 +125,44 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         tokio::signal::ctrl_c().await.ok();
         stop.send(()).ok();
     });
-    let config = Config { settings, client_secret: key };
-    let totals = serve(listener, config, Box::new(platform), stopped).await?;
+    let config = Config { settings, client_secrets: key.into_iter().collect() };
+    let totals = serve(listener, config, platform, stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
+}
+
+#[cfg(feature = "service")]
+fn ensure_some_key(flags: &Coordinate) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        flags.key_file.is_some() || flags.service.has_applications(),
+        "--app NAME=KEY_FILE or --key-file FILE is needed: nobody gets in without a key"
+    );
+    Ok(())
+}
+
+impl Coordinate {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut policy = Policy {
+            workers_max: self.workers as usize,
+            threads: self.threads,
+            ..Policy::default()
+        };
+        policy.placement = self.policy.map(|name| choice(name, &policy)).transpose()?;
+        let lease = Duration::from_millis(self.lease_ms);
+        Ok(Settings { policy, lease, ..Settings::default() })
+    }
+
+    /// What workers run; an application may have a program of its own.
+    fn program(&self, own: Option<&Path>) -> anyhow::Result<Program> {
+        let given = self.program.split_first();
+        let (path, arguments) = match (own, given) {
+            (Some(own), _) => (own.to_owned(), Vec::new()),
+            (None, Some((path, arguments))) => (path.into(), arguments.to_vec()),
+            (None, None) => bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`"),
+        };
+        let threads = ("FARSPAWN_WORKER_THREADS".into(), self.threads.to_string().into());
+        Ok(Program { path, arguments, environment: vec![threads] })
+    }
 }
 
 /// A policy for workers on this machine.

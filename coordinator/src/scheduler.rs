@@ -73,6 +73,28 @@ pub struct Totals {
     pub tasks: Duration,
 }
 
+#[cfg(feature = "service")]
+impl Totals {
+    /// What several did together.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.launches += other.launches;
+        self.ended += other.ended;
+        self.workers += other.workers;
+        self.tasks += other.tasks;
+    }
+
+    /// Of those that have ended nothing else is left.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            ended: self.ended,
+            launches: self.launches,
+            workers_us: self.workers.as_micros() as u64,
+            tasks_us: self.tasks.as_micros() as u64,
+            ..Stats::default()
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Worker {
     launch: u64,

@@ -51,6 +51,7 @@
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
+mod address;
 mod carrier;
 mod client;
 mod connection;
