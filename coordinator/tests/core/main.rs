@@ -265,8 +265,7 @@ fn a_vanished_sender_is_lost_and_a_dropped_one_closed() {
 #[test]
 fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let (mut bench, worker, channel, task) = with_worker(0, 1);
-    for side in [Side::Send, Side::Receive] {
-        let arrivals = u32::from(side == Side::Send);
+    for (side, arrivals) in [(Side::Send, 1), (Side::Receive, 0)] {
         bench.frame(CLIENT, Frame::Detach { channel, side, arrivals });
     }
     bench.receive(CLIENT, channel, 1);

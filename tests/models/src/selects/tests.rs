@@ -1,3 +1,5 @@
+//! That the model holds, and that each planted bug is found.
+
 use super::*;
 use crate::{finds, holds, is_long};
 
