@@ -25,6 +25,7 @@ use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
+mod departure;
 mod pushed;
 mod steer;
 use steer::Steer;
@@ -135,7 +136,7 @@ impl Scheduler {
     /// How the whole is.
     pub fn stats(&self, now: Duration, channels: usize) -> Stats {
         let age = |worker: &Worker| now.saturating_sub(worker.poll.start);
-        let workers = self.totals.workers + self.workers.values().map(age).sum();
+        let workers = self.totals.workers + self.workers.values().map(age).sum::<Duration>();
         Stats {
             workers: self.workers.len() as u32,
             starting: self.starting.len() as u32,
@@ -259,8 +260,9 @@ impl Scheduler {
         if let Some(worker) = self.workers.get_mut(&session) {
             if current {
                 if let Some(steer) = &mut self.steer {
+                    // For the policy a worker that leaves is gone.
                     let usage = worker.usage(wall, worker.memory_bytes);
-                    steer.on_finished(now, id, Some(usage));
+                    steer.on_finished(now, id, (!worker.draining).then_some(usage));
                 }
                 worker.tasks.remove(&id);
             }

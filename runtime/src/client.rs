@@ -17,7 +17,6 @@ use std::time::Duration;
 use channels::census::Who;
 use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
-use coordinator::platform::{Launch, Local, Memory, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
@@ -29,9 +28,11 @@ use crate::connection::{At, Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::lease::Lease;
-use crate::metrics::machine_memory;
 use crate::trial::{Trial, Trying};
-use crate::{link, task, worker};
+use crate::{link, task};
+
+mod places;
+use places::Workers;
 
 thread_local! {
     static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
@@ -160,13 +161,6 @@ pub enum StartError {
     /// The environment says something that cannot be.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-}
-
-/// Where the client's own workers run.
-#[derive(Clone, Debug)]
-enum Workers {
-    Processes(Option<Program>),
-    Threads,
 }
 
 /// Settings of a [`Runtime`]. Each has a default that suits a first run.
@@ -322,20 +316,6 @@ impl Builder {
         self
     }
 
-    /// Workers are threads of this process, for tests and debuggers. They speak to the coordinator
-    /// as processes do, through sockets, and nothing is shared but the process.
-    pub fn in_memory(mut self) -> Self {
-        self.workers = Workers::Threads;
-        self
-    }
-
-    /// Workers run this program instead of the current one. It must have the same tasks, and call
-    /// [`serve_if_worker`](crate::serve_if_worker).
-    pub fn worker_program(mut self, program: Program) -> Self {
-        self.workers = Workers::Processes(Some(program));
-        self
-    }
-
     /// Uses a coordinator that runs elsewhere, by its address, `wss://HOST[:PORT]` or
     /// `ws://HOST:PORT`, and an application's key. Encryption needs the feature `tls`.
     pub fn coordinator(mut self, address: impl Into<String>, key: Secret) -> Self {
@@ -422,17 +402,18 @@ impl Builder {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = At { address: format!("ws://{}", listener.local_addr()?), authorities: None };
-        let policy = Policy {
+        let mut policy = Policy {
             workers_max: self.workers_max,
             threads: self.threads as u32,
             idle_timeout: self.idle_timeout,
             place: self.place,
             ..Policy::default()
         };
+        let platform = self.make_platform(&address.address)?;
+        platform.prepare(&mut policy);
         let settings =
             coordinator::Settings { policy, lease: self.lease, ..coordinator::Settings::default() };
         let config = Config { settings, client_secrets: vec![key.clone()] };
-        let platform = self.platform()?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -447,45 +428,6 @@ impl Builder {
         };
         let thread = thread::Builder::new().name("farspawn-coordinator".to_owned()).spawn(run)?;
         Ok((address, key, Some(Embedded { stop, thread })))
-    }
-
-    fn platform(&self) -> io::Result<Box<dyn Platform>> {
-        let share = machine_memory() / (self.workers_max as u64 + 1);
-        let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
-        let trial = self.trial;
-        Ok(match &self.workers {
-            Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
-                let settings = worker::Settings {
-                    coordinator: At { address: launch.coordinator, authorities: None },
-                    launch: launch.number,
-                    secret: launch.secret,
-                    threads,
-                    memory_bytes,
-                    trial,
-                    at_end: |_| {},
-                };
-                match worker::serve(&settings) {
-                    Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
-                    Err(error) => tracing::warn!("worker {}: {error}", settings.launch),
-                }
-            })),
-            Workers::Processes(program) => {
-                let mut program = match program {
-                    Some(program) => program.clone(),
-                    None => Program {
-                        path: env::current_exe()?,
-                        arguments: env::args_os().skip(1).collect(),
-                        environment: Vec::new(),
-                    },
-                };
-                let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
-                let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
-                program.environment.extend([threads, bytes]);
-                let place = trial.map(|trial| trial.to_string().into());
-                program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
-                Box::new(Local::new(program))
-            }
-        })
     }
 }
 

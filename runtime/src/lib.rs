@@ -61,6 +61,8 @@ mod drive;
 mod entry;
 mod fence;
 mod group;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod lease;
 mod link;
 mod metrics;
@@ -69,6 +71,7 @@ mod spawn;
 mod task;
 mod timer;
 mod trial;
+mod unstarted;
 mod worker;
 
 pub use channels::wire::{Place, Secret, Stats};
@@ -80,7 +83,7 @@ pub use channels::{
 pub use client::{Builder, Runtime, StartError, current_worker, stats};
 pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
-pub use coordinator::platform::Program;
+pub use coordinator::platform::{self, Program};
 pub use entry::{EnvironmentError, serve_if_worker};
 pub use fence::{FenceToken, fence_token};
 pub use group::{GroupError, TaskGroup};

@@ -15,7 +15,7 @@ const MEMORY_UNKNOWN_BYTES: u64 = 2 << 30;
 /// Measures this process.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    threads: f32,
+    cpus: f64,
     memory_bytes: u64,
     last: Mutex<Reading>,
 }
@@ -29,14 +29,15 @@ struct Reading {
 }
 
 impl Meter {
-    pub(crate) fn new(threads: usize, memory_bytes: u64) -> Self {
+    /// Of a process that is granted so much CPU and memory.
+    pub(crate) fn new(cpus: f64, memory_bytes: u64) -> Self {
         let (cpu_time, memory) = measure().unwrap_or_default();
         let memory = memory as f32 / memory_bytes as f32;
         let last = Mutex::new(Reading { at: Instant::now(), cpu_time, cpu: 0.0, memory });
-        Self { threads: threads.max(1) as f32, memory_bytes, last }
+        Self { cpus, memory_bytes, last }
     }
 
-    /// CPU, 1.0 being all threads, and resident memory, 1.0 being its limit. Where the kernel does
+    /// CPU, 1.0 being all that is granted, and resident memory, 1.0 being its limit. Where the kernel does
     /// not tell, zeros: no limit then bars the worker from tasks.
     pub(crate) fn read(&self) -> (f32, f32) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,7 +48,7 @@ impl Meter {
             *last = Reading {
                 at: Instant::now(),
                 cpu_time,
-                cpu: used.as_secs_f32() / elapsed.as_secs_f32() / self.threads,
+                cpu: (used.as_secs_f64() / elapsed.as_secs_f64() / self.cpus) as f32,
                 memory: memory as f32 / self.memory_bytes as f32,
             };
         }
@@ -63,6 +64,13 @@ fn measure() -> Option<(Duration, u64)> {
     Some((cpu_time, stat.rss * procfs::page_size()))
 }
 
+/// Resident memory of this process at its highest, in bytes; zero where the kernel does not tell.
+#[cfg(feature = "lambda")]
+pub(crate) fn peak_memory() -> u64 {
+    let status = Process::myself().and_then(|process| process.status());
+    status.ok().and_then(|status| status.vmhwm).unwrap_or_default() << 10
+}
+
 /// Memory of this machine, in bytes.
 pub(crate) fn machine_memory() -> u64 {
     Meminfo::current().map_or(MEMORY_UNKNOWN_BYTES, |memory| memory.mem_total)
@@ -74,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_process_has_memory_and_a_reading_is_reused() {
-        let meter = Meter::new(2, 1 << 30);
+        let meter = Meter::new(2.0, 1 << 30);
         let (_, memory) = meter.read();
         assert!(memory > 0.0 && memory < 1.0, "{memory}");
         assert_eq!(meter.read(), meter.read());

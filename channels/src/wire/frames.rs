@@ -387,6 +387,21 @@ with_landing! { with_leases frames
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
     }
+    /// Worker: it will leave, and wants no more tasks. Answered by `Shutdown`.
+    38 Draining {
+        /// Why, in words.
+        reason: String,
+    }
+    /// Worker: a task that was given to it and not begun. Its arguments come back, and the handles
+    /// in them go from the worker after this.
+    39 Unstarted {
+        /// The task.
+        task: TaskId,
+        /// Which attempt was not made.
+        attempt: u32,
+        /// The arguments, as they came.
+        arguments: Parcel,
+    }
     /// Both: a piece of a large payload, all but the last of `CHUNK_BYTES_MAX`. See `chunks`.
     90 Chunk {
         /// The value's number. Values are numbered as they begin.
