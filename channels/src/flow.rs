@@ -33,8 +33,6 @@ use crate::wire::{Frame, Parcel, Side};
 const PATIENCE: u32 = 2;
 /// The same, on a channel where offers were recalled again and again.
 const PATIENCE_MAX: u32 = 1024;
-/// So many looks in vain by selects that did not ask, and the next asks for offers ahead.
-const GLANCES: u32 = 8;
 /// Nobody asks for more ahead.
 const WINDOW_MAX: u32 = 4096;
 
@@ -59,8 +57,6 @@ pub(crate) struct Lent {
     /// Receives in a row.
     streak: u32,
     recalls: u32,
-    /// Looks in vain since a receive asked.
-    glances: u32,
     /// Whether the node has no handle, by [`Side`].
     gone: [bool; 2],
     /// What the home lent when less `Detach` of this node had come may have been for handles that
@@ -147,25 +143,12 @@ impl Flow {
     /// A receive asks: what it says of the stock, which is empty.
     pub(crate) fn ask(&self, lent: &mut Lent, operation: OperationId) -> Option<Frame> {
         lent.waiting.insert(operation);
-        lent.glances = 0;
         let patience = (PATIENCE << lent.recalls.min(16)).min(PATIENCE_MAX);
         let may = lent.streak >= patience && self.capacity > 0;
         let window = if may { lent.streak.min(WINDOW_MAX) } else { 0 };
         lent.is_open |= may;
         let (channel, seen) = (self.channel, lent.seen);
         (may || seen > 0).then_some(Frame::Ahead { channel, window, seen })
-    }
-
-    /// A case of a select has looked in vain. After many, what it says of the stock.
-    pub(crate) fn note_glance(&self, lent: &mut Lent) -> Option<Frame> {
-        lent.glances = lent.glances.saturating_add(1);
-        let patience = (GLANCES << lent.recalls.min(16)).min(PATIENCE_MAX);
-        if lent.is_open || self.capacity == 0 || lent.glances < patience || !lent.has(Side::Receive)
-        {
-            return None;
-        }
-        (lent.is_open, lent.glances) = (true, 0);
-        Some(Frame::Ahead { channel: self.channel, window: GLANCES, seen: lent.seen })
     }
 
     /// Gives back what is left of the credits.

@@ -7,13 +7,12 @@
 //! - `send`, `receive`: the operation itself, and as a future. A select (`select.rs`) runs several
 //!   of the same operations, of which one happens.
 //! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
-//!   `watch`: a send as a case of a select. `glance`: what such a case can do at once.
+//!   `watch`: a send as a case of a select.
 //! - `close`, `error`.
 
 mod close;
 mod error;
 mod flush;
-mod glance;
 mod lease;
 mod receive;
 mod send;

@@ -53,17 +53,6 @@ impl Node {
         self.queue(name.taken(flow.channel())).then_some(parcel)
     }
 
-    /// The same for a case of a select, whose other cases may be ready. What is in vain time and
-    /// again is asked for.
-    pub(crate) fn glance(&self, flow: &Flow) -> Option<Parcel> {
-        let mut lent = flow.lock();
-        if !lent.has_stock() {
-            self.push_all(flow.note_glance(&mut lent));
-        }
-        drop(lent);
-        self.take_stocked(flow)
-    }
-
     /// Whether a receive from a channel would find a value in stock.
     pub(crate) fn has_stock(&self, passage: &Passage) -> bool {
         let flow = self.flow(passage.channel).filter(|_| passage.side == Side::Receive);

@@ -415,7 +415,7 @@ fn take<T>(shared: &Shared<T>, place: Place) -> Taken<T> {
     }
 }
 
-pub(super) fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {
+fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {
     let value = transfer::unpack(node, parcel);
     value.map_err(|error| RecvError::Malformed(error.to_string()))
 }

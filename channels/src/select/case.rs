@@ -237,10 +237,6 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
         let mut wakes = Wakes::default();
         let mut core = self.receiver.shared.lock();
         self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
-        if self.outcome.is_none() && core.is_away() {
-            self.outcome = self.receive.attempt_away(core);
-            return self.outcome.is_some();
-        }
         drop(core);
         self.receiver.shared.wake(wakes);
         self.outcome.is_some()
@@ -382,10 +378,6 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
         let mut wakes = Wakes::default();
         let mut core = self.sender.shared.lock();
         self.outcome = attempt_in(self.send.borrow_mut(), &mut core, &mut wakes);
-        if self.outcome.is_none() && core.is_away() {
-            self.outcome = self.send.borrow_mut().attempt_away(core);
-            return self.outcome.is_some();
-        }
         drop(core);
         self.sender.shared.wake(wakes);
         self.outcome.is_some()

@@ -278,8 +278,7 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let frames = bench.sent(second);
     assert!(matches!(frames[0], Frame::Run { attempt: 2, .. }), "{frames:?}");
     // A late word of the first attempt changes nothing.
-    let late = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 };
-    bench.frame(second, late);
+    bench.frame(second, Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 });
     assert_eq!(bench.take(), []);
     bench.die(second);
     assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Lost(_), .. }],));
