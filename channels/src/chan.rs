@@ -129,6 +129,10 @@ struct Aside<M, W> {
     reserved: BTreeMap<Place, u64>,
     /// At a home that offers: how many of the offers are leases.
     leased_offers: u32,
+    /// At a home that offers: places of the buffer that are kept for sends of selects.
+    kept: u32,
+    /// At a home that offers: sends that wait from here on let a select go first.
+    barrier: Option<Place>,
     /// Whether no value is ever taken after a younger one.
     is_strict: bool,
     /// Values of sends that were refused or passed over, until their senders fetch them.
@@ -170,7 +174,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.len() >= self.capacity()
+        self.len() + self.kept() >= self.capacity()
     }
 
     /// Whether a receive would not have to wait.
@@ -419,10 +423,16 @@ fn owned<M>(message: &mut Option<M>) -> M {
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
         let Self { end, returned, leases, attempts, leased_offers, is_strict, .. } = self;
-        let Self { refused, watcher, reserved, .. } = self;
+        let Self { refused, watcher, reserved, kept, barrier, .. } = self;
         let is_usual = end.is_none() && !*is_strict && *leased_offers == 0;
+        let has_selects = *kept > 0 || barrier.is_some();
         let has_leases = !(leases.is_empty() && attempts.is_empty() && reserved.is_empty());
-        is_usual && !has_leases && returned.is_empty() && refused.is_empty() && watcher.is_none()
+        is_usual
+            && !has_leases
+            && !has_selects
+            && returned.is_empty()
+            && refused.is_empty()
+            && watcher.is_none()
     }
 }
 
@@ -435,6 +445,8 @@ impl<M, W> Default for Aside<M, W> {
             attempts: BTreeMap::new(),
             reserved: BTreeMap::new(),
             leased_offers: 0,
+            kept: 0,
+            barrier: None,
             is_strict: false,
             refused: BTreeMap::new(),
             watcher: None,
@@ -447,6 +459,7 @@ mod landing;
 mod lease;
 mod matching;
 mod outcome;
+mod proposal;
 mod short;
 mod strict;
 #[cfg(test)]

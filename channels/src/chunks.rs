@@ -103,6 +103,7 @@ impl Way {
         match frame {
             Frame::Send { channel, .. }
             | Frame::TrySend { channel, .. }
+            | Frame::Prepared { channel, .. }
             | Frame::Offer { channel, .. }
             | Frame::Early { channel, .. } => Self::InTurns(Lane::Channel(*channel)),
             Frame::Run { task, .. } => Self::InTurns(Lane::Task(*task)),
@@ -117,6 +118,7 @@ impl Course {
         match frame {
             Frame::Send { channel, .. }
             | Frame::TrySend { channel, .. }
+            | Frame::Prepared { channel, .. }
             | Frame::CancelSend { channel, .. }
             | Frame::Offer { channel, .. }
             | Frame::Early { channel, .. }
@@ -137,6 +139,7 @@ fn lane(frame: &Frame) -> Option<Lane> {
     match frame {
         Frame::Send { channel, .. }
         | Frame::TrySend { channel, .. }
+        | Frame::Prepared { channel, .. }
         | Frame::Prepaid { channel, .. }
         | Frame::Repay { channel, .. }
         | Frame::Receive { channel, .. }
@@ -192,6 +195,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Full { .. }
         | Frame::Empty { .. }
         | Frame::Ready { .. }
+        | Frame::Aborted { .. }
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }

@@ -76,7 +76,8 @@ enum Operation {
 impl Operation {
     /// Whether the home still holds something for it.
     fn is_unsettled(&self) -> bool {
-        matches!(self, Self::Waiting(..) | Self::Concluded(Conclusion::Offered(_)))
+        use Conclusion::{Aborted, Offered, Ready};
+        matches!(self, Self::Waiting(..) | Self::Concluded(Offered(_) | Ready | Aborted))
     }
 }
 
@@ -99,6 +100,7 @@ pub(crate) enum Conclusion {
     Empty,
     Measured(u64),
     Flushed,
+    Aborted,
     Surveyed(u32),
     Inspected(Stats),
     /// The channel is here, or was since. The operation may have a place in it.
@@ -188,6 +190,7 @@ impl Node {
             Frame::Inspected { operation, stats } => {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
+            Frame::Aborted { operation } => self.conclude(operation, Conclusion::Aborted),
             Frame::Again { operation, .. } => self.conclude(operation, Conclusion::Again),
             Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits, detaches } => {

@@ -7,6 +7,7 @@
 //! - `send`, `receive`: the operation itself, and as a future. A select (`select.rs`) runs several
 //!   of the same operations, of which one happens.
 //! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
+//!   `watch`: a send as a case of a select.
 //! - `close`, `error`.
 
 mod close;
@@ -15,6 +16,7 @@ mod flush;
 mod lease;
 mod receive;
 mod send;
+mod watch;
 
 pub use close::Closing;
 pub use error::{AlreadyClosed, FlushError, RecvError, SendError, TryRecvError, TrySendError};
@@ -59,6 +61,16 @@ impl Remote {
         loop {
             match self.node.poll_leased(self.channel, self.operation, waker) {
                 Poll::Ready((Conclusion::Landing, _)) => shared.land(),
+                concluded => return concluded,
+            }
+        }
+    }
+
+    /// The same of an operation that goes on after some of its answers, until it is given up.
+    fn poll_on_going<T>(&self, shared: &Shared<T>, waker: &Waker) -> Poll<Conclusion> {
+        loop {
+            match self.node.poll_on_going(self.channel, self.operation, waker) {
+                Poll::Ready(Conclusion::Landing) => shared.land(),
                 concluded => return concluded,
             }
         }

@@ -11,10 +11,11 @@
 //! of a channel while it locks those inside; so a select lets go of all when it cannot have one.
 //!
 //! Relayed channels: a receive is asked of the home, and the answer counts only if the select can
-//! still be claimed. For a send, the home tells when it could go; then the select is claimed, its
-//! other cases are withdrawn, and a send is tried that does not wait. If the partner has gone
-//! elsewhere meanwhile, the select starts anew. So a value never leaves before the select is its
-//! own to decide; the price is a second round trip, and that such a send has no place in the line.
+//! still be claimed. A send stands in line at the home without its value (`operation/watch.rs`).
+//! When it is its turn the home keeps a partner for it and asks; then the select is claimed, its
+//! other cases are withdrawn, and the value goes. If the partner has gone elsewhere meanwhile, the
+//! select starts anew, and the send stands where it stood. So a value never leaves before the
+//! select is its own to decide; the price is a second round trip.
 
 mod builder;
 mod case;

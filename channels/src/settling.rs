@@ -344,6 +344,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Measure { channel, operation }
         | Frame::Close { channel, operation } => Some((*channel, Some(*operation))),
         Frame::CancelSend { channel, .. }
+        | Frame::Prepared { channel, .. }
         | Frame::Accept { channel, .. }
         | Frame::Decline { channel, .. }
         | Frame::Abandon { channel, .. }
@@ -397,6 +398,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Full { .. }
         | Frame::Empty { .. }
         | Frame::Ready { .. }
+        | Frame::Aborted { .. }
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }

@@ -14,6 +14,7 @@
 //! - `sends`, `receives`: what sessions ask, and what they may do without asking; `tries`: what
 //!   does not wait. `gate`: who has to wait until another's liberty ends.
 //! - `credits`, `window`: those liberties, as pure functions.
+//! - `proposals`: sends of selects, exactly one of which happens.
 //! - `landing`: channels that go home to a node.
 //! - `leases`: values in somebody's hands that may come back.
 //! - `cargo`: values under way. `ledger`: what each session has. `violation`: what none may do.
@@ -24,6 +25,7 @@ mod gate;
 mod landing;
 mod leases;
 mod ledger;
+mod proposals;
 mod receives;
 mod sends;
 mod tries;
@@ -43,6 +45,7 @@ pub use cargo::Cargo;
 use gate::{Flow, Wish};
 use landing::{Course, Prospects};
 use ledger::Ledger;
+use proposals::{Proposals, Watches};
 pub use violation::Violation;
 
 /// All channels at home here.
@@ -50,6 +53,7 @@ pub use violation::Violation;
 pub struct Relay {
     homes: BTreeMap<ChannelId, Home>,
     ledger: Ledger,
+    proposals: Proposals,
     /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
     /// only handle is in the buffer of another …: the list takes them one by one, where recursion
     /// would take a part of the stack for each.
@@ -69,8 +73,8 @@ struct Home {
     exporter: Option<SessionId>,
     /// Sends that wait only as long as their value is on offer.
     tries: Vec<(SessionId, OperationId)>,
-    /// Selects that would send: the operation of each, and its select.
-    watches: BTreeMap<(SessionId, OperationId), u64>,
+    /// Selects that would send.
+    watches: Watches,
     /// Whose send was the last.
     last_sender: Option<SessionId>,
     /// Credits and early offers, since there have been reasons for some.
@@ -120,9 +124,9 @@ impl Relay {
     /// No channels.
     pub fn new(limits: Limits) -> Self {
         let ledger = Ledger::new(limits);
-        let prospects = Prospects::default();
+        let (proposals, prospects) = (Proposals::default(), Prospects::default());
         let (gone, effects) = (VecDeque::new(), Vec::new());
-        Self { homes: BTreeMap::new(), ledger, gone, prospects, effects }
+        Self { homes: BTreeMap::new(), ledger, proposals, gone, prospects, effects }
     }
 
     /// A session begins.
@@ -166,7 +170,7 @@ impl Relay {
                 handles,
                 exporter: Some(session),
                 tries: Vec::new(),
-                watches: BTreeMap::new(),
+                watches: Watches::default(),
                 last_sender: None,
                 flow: None,
                 course: Course::of(session),
@@ -301,12 +305,14 @@ impl Relay {
     /// out of reach.
     pub fn clear(&mut self) {
         self.homes.clear();
+        self.proposals.clear();
     }
 
     fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {
         let holdings = self.ledger.close(session);
         for (&channel, holding) in &holdings {
             self.end_leases(channel, holding);
+            self.forget_watches(channel, session);
             let Some(home) = self.homes.get_mut(&channel) else { continue };
             if home.flow.is_none() && holding.parked.is_empty() {
                 continue;
@@ -327,7 +333,6 @@ impl Relay {
             }
             let dead = |waiter: &Waiter| waiter.session == session;
             let dropped = home.chan.fence(dead, &mut |effect| self.effects.push(effect));
-            home.watches.retain(|(whose, _), _| *whose != session);
             let mut asked = Vec::new();
             if let Some(flow) = &mut home.flow {
                 asked = flow.fence(session);
@@ -373,8 +378,14 @@ impl Relay {
     /// Counts the handles that are gone, and those that were in what goes with them. The last step
     /// of everything that makes a handle go.
     fn settle(&mut self, commands: &mut Vec<Command>) {
-        while let Some(gone) = self.gone.pop_front() {
-            self.count_down(gone, commands);
+        loop {
+            if let Some(gone) = self.gone.pop_front() {
+                self.count_down(gone, commands);
+            } else if let Some(channel) = self.proposals.due.pop() {
+                self.perform(channel, commands);
+            } else {
+                break;
+            }
         }
         self.ask_due(commands);
     }
@@ -415,8 +426,10 @@ impl Relay {
         let mut effects = mem::take(&mut self.effects);
         for Effect { waiter: Waiter { session, operation, .. }, place, turn } in effects.drain(..) {
             let Some(home) = self.homes.get_mut(&channel) else { break };
+            let mut may_be_prepared = false;
             if turn != Turn::Offered {
                 self.ledger.unpark(session, channel, operation);
+                may_be_prepared = home.watches.has_offered();
             }
             let end = || home.chan.ended().cloned().unwrap_or(End::Closed);
             let frame = match turn {
@@ -437,6 +450,9 @@ impl Relay {
                 }
             };
             commands.push(Command::send(session, frame));
+            if may_be_prepared {
+                self.end_offered(channel, place);
+            }
         }
         self.effects = effects;
         self.end_tries(channel, commands);

@@ -140,7 +140,8 @@ impl Home {
             }
             Frame::Landed { .. } => self.landed += 1,
             Frame::Send { channel, operation, parcel }
-            | Frame::TrySend { channel, operation, parcel } => {
+            | Frame::TrySend { channel, operation, parcel }
+            | Frame::Prepared { channel, operation, parcel } => {
                 if let Some(value) = self.value(Some(*channel), parcel) {
                     self.sends.insert((session, *operation), value);
                 }
@@ -243,7 +244,9 @@ impl Home {
                     self.told.insert(value);
                 }
             }
-            Frame::Refused { operation, .. } | Frame::Full { operation } => {
+            Frame::Refused { operation, .. }
+            | Frame::Full { operation }
+            | Frame::Aborted { operation } => {
                 self.sends.remove(&(session, *operation));
             }
             Frame::Offer { operation, parcel, .. } => {

@@ -7,14 +7,15 @@
 //! - `tests/sequential`: random histories on one thread, beside a model (proptest).
 //! - `tests/schedules`: scenarios of several threads in random orders (shuttle).
 //! - `tests/orders`: small scenarios in every order (loom).
-//! - `coordinator/tests/core/flow.rs`: credits and early offers, at random. It runs with all other
-//!   tests; here only its planted bugs do.
+//! - `coordinator/tests/core/flow.rs`, `selects.rs`: credits, early offers and selects, at random.
+//!   They run with all other tests; here only their planted bugs do.
 //! - `channels/src/claim/models.rs`: the claim and the lock in every order (loom).
 //!
 //! A bug is planted where `channels/src` says `cfg!(planted = …)`: a claim that is not atomic, a
 //! state that is looked at before the waker is stored, a select that joins the queues without
 //! looking again, a value that returns at the wrong end. And in `coordinator/src/relay`: a close
-//! that does not wait for credits, a credit without room, early offers that die with their session.
+//! that does not wait for credits, a credit without room, early offers that die with their session,
+//! a value that stays on offer though its select is open again.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -52,6 +53,8 @@ const FLOW: Check = Check {
     tests: "flow",
 };
 
+const SELECTS: Check = Check { name: "selects", tests: "selects", ..FLOW };
+
 const HERE: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const CHANNELS: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
 
@@ -59,7 +62,7 @@ const COORDINATOR: &str =
     concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../../coordinator/Cargo.toml");
 
 /// The bugs, and the tests that must find them.
-const PLANTED: [(&str, Check, &str); 11] = [
+const PLANTED: [(&str, Check, &str); 12] = [
     ("claim", MODELS, "of_two_who_choose_one_does"),
     ("claim", SCHEDULES, "selecting::crossing_selects_meet_in_pairs"),
     ("wakeup", MODELS, "a_select_that_was_handed_over"),
@@ -71,6 +74,7 @@ const PLANTED: [(&str, Check, &str); 11] = [
     ("close", FLOW, "flow::"),
     ("credits", FLOW, "flow::"),
     ("early", FLOW, "flow::"),
+    ("lock", SELECTS, "selects::"),
 ];
 
 fn main() -> ExitCode {

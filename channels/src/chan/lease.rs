@@ -67,8 +67,14 @@ impl<M, W: Waiter> Chan<M, W> {
     /// The age of a value on offer whose send waits at a place and ends now. Those on offer from
     /// places before it are older, though their sends may end later.
     fn age_in_line(&mut self, place: Place) -> u64 {
+        self.reserve_ages(|other| other < place);
+        self.ended_age(place)
+    }
+
+    /// Values on offer whose sends wait at such places are older than what comes now.
+    pub(super) fn reserve_ages(&mut self, is_such: impl Fn(Place) -> bool) {
         let before = self.offers.iter().filter_map(|(_, offer)| match offer.source {
-            Source::Waits(other, _) if other < place => Some(other),
+            Source::Waits(other, _) if is_such(other) => Some(other),
             _ => None,
         });
         let mut before: Vec<Place> = before.collect();
@@ -79,7 +85,6 @@ impl<M, W: Waiter> Chan<M, W> {
                 self.aside().reserved.insert(other, age);
             }
         }
-        self.ended_age(place)
     }
 
     /// The age of a value whose send, which waited at a place, ends now.
@@ -88,7 +93,9 @@ impl<M, W: Waiter> Chan<M, W> {
         reserved.unwrap_or_else(|| self.next_age())
     }
 
+    /// The age of a value whose send ends now, and which is not in the buffer.
     fn next_age(&mut self) -> u64 {
+        self.lay_buffer_aside();
         self.ended_sends += 1;
         self.ended_sends - 1
     }
@@ -161,12 +168,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// A value that was leased in the process that the channel leaves, and is to keep its place
     /// among those that are restored. Nothing of it is here but `message`, which stands for it.
     pub fn restore_leased(&mut self, message: M, waiter: W) -> Place {
-        // The buffer holds the youngest, and this is younger.
-        while let Some(message) = self.buffer.pop_front() {
-            let age = self.ended_sends - 1 - self.buffer.len() as u64;
-            self.apart += 1;
-            self.aside().returned.insert(age, message);
-        }
+        self.lay_buffer_aside();
         let (place, receive) = (self.places.allot(), waiter.keep());
         let source = Source::Leased(self.ended_sends);
         self.ended_sends += 1;
@@ -174,6 +176,15 @@ impl<M, W: Waiter> Chan<M, W> {
         self.aside().leased_offers += 1;
         self.offers.restore(place, Offer { message, source, receive });
         place
+    }
+
+    /// The buffer holds the youngest, and something younger comes that is not for it.
+    fn lay_buffer_aside(&mut self) {
+        while let Some(message) = self.buffer.pop_front() {
+            let age = self.ended_sends - 1 - self.buffer.len() as u64;
+            self.apart += 1;
+            self.aside().returned.insert(age, message);
+        }
     }
 
     /// A value is taken for good.

@@ -114,7 +114,7 @@ impl<M, W: Waiter> Chan<M, W> {
     /// they have waited longest.
     #[inline]
     pub(super) fn settle(&mut self, effect: &mut impl FnMut(Effect<W>)) {
-        while !W::TAKES && self.len() < self.capacity() && self.offers.len() > self.ended_offers() {
+        while !W::TAKES && !self.is_full() && self.offers.len() > self.ended_offers() {
             let waits = self.offers.iter().find_map(|(receive, offer)| match &offer.source {
                 Source::Waits(place, kept) => Some((receive, *place, W::kept(kept))),
                 _ => None,
@@ -129,7 +129,8 @@ impl<M, W: Waiter> Chan<M, W> {
                 effect(Effect { waiter, place, turn: Turn::Sent });
             }
         }
-        while self.len() < self.capacity()
+        while !self.is_full()
+            && self.is_next_before_barrier()
             && let Some((place, (message, waiter))) = self.sends.pop()
         {
             if waiter.claim() {
@@ -214,7 +215,7 @@ impl<M, W: Waiter> Chan<M, W> {
         debug_assert!(
             W::TAKES || self.receives.is_empty() || !self.has_values() || self.is_held_up()
         );
-        debug_assert!(self.is_full() || self.sends.is_empty());
+        debug_assert!(self.is_full() || self.sends.is_empty() || self.has_barrier());
         debug_assert!(self.ended().is_none() || self.sends.is_empty());
         debug_assert!(
             self.ended().is_none() || self.receives.is_empty() || !self.has_nothing_out()

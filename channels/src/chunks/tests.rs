@@ -108,6 +108,17 @@ fn a_large_value_comes_as_it_was_after_what_passes_it() {
     assert_eq!(come(&mut outbox(small.clone())), small);
 }
 
+/// The home keeps something for a select that it has asked, so it must hear that the value comes,
+/// or that it is given up.
+#[test]
+fn a_large_value_of_a_select_takes_turns_and_is_not_dropped() {
+    let (channel, operation) = (ChannelId(1), OperationId(1));
+    let prepared = Frame::Prepared { channel, operation, parcel: value(BIG) };
+    let frames = [prepared, send(2, 2, 1), cancel(1, 1)];
+    let [first, second, third] = frames.clone();
+    assert_eq!(come(&mut outbox(frames)), [second, first, third]);
+}
+
 /// However much there is of a value, a heartbeat and another's value go with the next batch.
 #[test]
 fn nothing_waits_for_a_hundred_mebibytes() {

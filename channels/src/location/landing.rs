@@ -203,6 +203,86 @@ mod tests {
         assert_eq!(receiver.recv().now_or_never(), None, "the first was given up");
     }
 
+    /// What a try was handed is its own, also if the channel has left again before it looks.
+    #[test]
+    fn a_try_gets_what_left_again_with_its_channel() {
+        let node = Node::new(|| ());
+        let (sender, receiver, channel) = exported(&node);
+        let mut receive = Box::pin(receiver.try_recv());
+        assert_eq!(receive.as_mut().now_or_never(), None);
+        let Some(Frame::TryReceive { operation, .. }) = outgoing(&node).pop() else {
+            panic!("it asks the home")
+        };
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        let values = vec![transfer::pack(&node, &5_u8).expect("a number travels")];
+        let contents = Contents { values, receives: vec![operation], ..contents() };
+        hear(&node, Frame::Land { channel, landings: 1, contents });
+        assert_eq!(sender.path(), Path::Local);
+        outgoing(&node);
+
+        let parcel = transfer::pack(&node, &sender).expect("a handle travels");
+        let channel = parcel.passages[0].channel;
+        let Some(Frame::Receive { operation, .. }) = outgoing(&node).pop() else {
+            panic!("it waits there")
+        };
+        assert_eq!(receive.as_mut().now_or_never(), None);
+        assert_eq!(outgoing(&node), [Frame::Abandon { channel, operation }]);
+        let parcel = transfer::pack(&node, &5_u8).expect("a number travels");
+        hear(&node, Frame::Offer { channel, operation, attempt: 1, parcel });
+        assert_eq!(receive.now_or_never(), Some(Ok(5)));
+        assert_eq!(outgoing(&node), [Frame::Accept { channel, operation }]);
+    }
+
+    /// A select that is asked while its channel is on its way is not bound before it is known where
+    /// that goes.
+    #[test]
+    fn a_select_that_is_asked_on_the_way_may_choose_another_case() {
+        let node = Node::new(|| ());
+        let (sender, _receiver, channel) = exported(&node);
+        let (elsewhere, other) = crate::channel::<u8>(1);
+        let mut select = crate::Select::new();
+        select.send(&sender, 1);
+        select.recv(&other);
+        let mut chosen = Box::pin(select.wait());
+        assert!(chosen.as_mut().now_or_never().is_none());
+        let Some(Frame::Watch { operation, .. }) = outgoing(&node).pop() else {
+            panic!("it stands in line")
+        };
+        hear(&node, Frame::Ready { operation });
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        assert!(chosen.as_mut().now_or_never().is_none());
+        assert_eq!(elsewhere.send(2).now_or_never(), Some(Ok(())));
+        assert_eq!(chosen.now_or_never().expect("one case can go").index(), 1);
+        assert_eq!(outgoing(&node), [Frame::Cleared { channel, landings: 1 }]);
+        hear(&node, Frame::Stay { channel, landings: 1 });
+        assert_eq!(outgoing(&node), [Frame::CancelSend { channel, operation }]);
+    }
+
+    /// A select's send that is aborted, and whose channel comes then, begins anew here.
+    #[test]
+    fn a_select_whose_send_was_aborted_goes_on_at_home() {
+        let node = Node::new(|| ());
+        let (sender, receiver, channel) = exported(&node);
+        let mut select = crate::Select::new();
+        select.send(&sender, 1);
+        let mut chosen = Box::pin(select.wait());
+        assert!(chosen.as_mut().now_or_never().is_none());
+        let Some(Frame::Watch { operation, .. }) = outgoing(&node).pop() else {
+            panic!("it stands in line")
+        };
+        hear(&node, Frame::Ready { operation });
+        assert!(chosen.as_mut().now_or_never().is_none());
+        let prepared = outgoing(&node);
+        assert!(matches!(prepared[..], [Frame::Prepared { .. }]), "{prepared:?}");
+        hear(&node, Frame::Aborted { operation });
+        hear(&node, Frame::Approach { channel, landings: 1 });
+        let contents = Contents { anew: vec![operation], ..contents() };
+        hear(&node, Frame::Land { channel, landings: 1, contents });
+        drop(chosen.now_or_never().expect("there is room"));
+        assert_eq!((sender.path(), receiver.recv().now_or_never()), (Path::Local, Some(Ok(1))));
+        assert!(format!("{node:?}").contains("operations: 0"), "{node:?}");
+    }
+
     /// A value that cannot be decoded keeps the channel where it was, for its receiver to hear so.
     #[test]
     fn a_value_that_cannot_be_decoded_keeps_a_channel_away() {

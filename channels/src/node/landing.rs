@@ -10,7 +10,7 @@ use crate::flow::{Flow, Name};
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::settling::{Passed, Progress, Unbegun};
-use crate::wire::{Contents, Frame, Parcel, Passage};
+use crate::wire::{Contents, End, Frame, Parcel, Passage};
 
 /// What an operation that is a case of a select has heard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +117,7 @@ impl Node {
             Progress::Away => {}
             Progress::Landing => return Poll::Ready(Conclusion::Landing),
             Progress::Approaching => {
-                if state.has_offer(operation) {
+                if state.is_proposed(operation) {
                     state.sleep(waker);
                     return Poll::Pending;
                 }
@@ -141,6 +141,27 @@ impl Node {
         concluded
     }
 
+    /// Asks what is new of an operation that takes nothing, and that the home keeps in mind until
+    /// it is given up.
+    pub(crate) fn poll_on_going(
+        &self,
+        channel: ChannelId,
+        operation: OperationId,
+        waker: &Waker,
+    ) -> Poll<Conclusion> {
+        let mut state = self.state.lock();
+        if state.progress(channel) == Progress::Landing {
+            return Poll::Ready(Conclusion::Landing);
+        }
+        let lost = state.lost.clone();
+        let going_on = Operation::Waiting(waker.clone(), None);
+        match (state.operations.insert(operation, going_on), lost) {
+            (Some(Operation::Concluded(conclusion)), _) => Poll::Ready(conclusion),
+            (_, Some(cause)) => Poll::Ready(Conclusion::Ended(End::Lost(cause))),
+            _ => Poll::Pending,
+        }
+    }
+
     /// Whether an operation has something to say; if not, it will wake this waker.
     pub(crate) fn rewait(
         &self,
@@ -152,7 +173,7 @@ impl Node {
         match state.progress(channel) {
             Progress::Away => {}
             Progress::Landing => return Heard::Landing,
-            Progress::Approaching if state.has_offer(operation) => {
+            Progress::Approaching if state.is_proposed(operation) => {
                 state.sleep(waker);
                 return Heard::Nothing;
             }
@@ -265,9 +286,13 @@ impl State {
         if self.settling.is_idle() { Progress::Away } else { self.settling.progress(channel) }
     }
 
-    fn has_offer(&self, operation: OperationId) -> bool {
+    /// Whether the home holds something for an operation, and waits for an answer.
+    fn is_proposed(&self, operation: OperationId) -> bool {
         let operation = self.operations.get(&operation);
-        matches!(operation, Some(Operation::Concluded(Conclusion::Offered(_))))
+        let proposed = |conclusion: &Conclusion| {
+            matches!(conclusion, Conclusion::Offered(_) | Conclusion::Ready)
+        };
+        matches!(operation, Some(Operation::Concluded(conclusion)) if proposed(conclusion))
     }
 
     /// The channel of an operation is here: whoever waits for it, unless it was given up. Whoever

@@ -250,8 +250,12 @@ impl ReceiveOperation {
                 // What was on offer to it came along, and is its own: given back, it would stand
                 // behind what others take meanwhile.
                 Conclusion::Moved(Some(place)) => match take(shared, place) {
-                    Some(value) => Ok(Ok(value)),
-                    None => Err(Self::Parked(place)),
+                    Taken::Value(value) => Ok(Ok(value)),
+                    Taken::Nothing => Err(Self::Parked(place)),
+                    Taken::Away(remote) => {
+                        *self = Self::Remote(remote);
+                        return self.poll_try(shared, waker);
+                    }
                 },
                 Conclusion::Moved(None) | Conclusion::Again => Err(Self::New),
                 Conclusion::Empty => Ok(Err(TryRecvError::Empty)),
@@ -379,15 +383,36 @@ fn conclude<T: Message>(remote: &Remote, conclusion: Conclusion) -> Outcome<T> {
     }
 }
 
-/// Takes what a receive was handed, if its channel is here.
-fn take<T>(shared: &Shared<T>, place: Place) -> Option<T> {
+/// What became of a receive that came home with its channel.
+enum Taken<T> {
+    Value(T),
+    Nothing,
+    /// The channel has left again, and what the receive was handed with it. The home answers with
+    /// that, or with `Again`.
+    Away(Box<Remote>),
+}
+
+/// Takes what a receive was handed that does not wait.
+fn take<T>(shared: &Shared<T>, place: Place) -> Taken<T> {
     let mut wakes = Wakes::default();
     let mut core = shared.lock();
-    let Location::Local(chan) = &mut core.location else { return None };
-    let value = chan.accept(place, &mut wakes.note());
-    drop(core);
-    shared.wake(wakes);
-    value
+    match &mut core.location {
+        Location::Local(chan) => {
+            let value = chan.accept(place, &mut wakes.note());
+            drop(core);
+            shared.wake(wakes);
+            value.map_or(Taken::Nothing, Taken::Value)
+        }
+        Location::Relayed(relayed) => {
+            let (node, channel) = (relayed.node.clone(), relayed.channel);
+            let Some(operation) = relayed.moved.receives.remove(&place) else {
+                return Taken::Nothing;
+            };
+            drop(core);
+            node.push(Frame::Abandon { channel, operation });
+            Taken::Away(Remote::new(node, channel, operation))
+        }
+    }
 }
 
 fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {

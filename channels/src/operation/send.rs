@@ -15,8 +15,7 @@ use crate::handle::{Message, Sender};
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
-use crate::node::{Conclusion, Heard, Node};
-use crate::select::Answer;
+use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
 use crate::wire::{End, Frame};
@@ -24,8 +23,8 @@ use crate::wire::{End, Frame};
 /// A send, wherever its channel is.
 pub struct SendOperation<T> {
     /// With us until it is the channel's. A remote send keeps it, in case it comes to nothing.
-    value: Option<T>,
-    step: Step,
+    pub(super) value: Option<T>,
+    pub(super) step: Step,
 }
 
 /// Whether a send waits for room.
@@ -44,12 +43,14 @@ pub(crate) enum Attempt {
     Refused,
 }
 
-enum Step {
+pub(super) enum Step {
     New,
     Parked(Place),
     Remote(Box<Remote>),
-    /// As a case of a select: it has asked whether it could go.
+    /// As a case of a select: it stands in line.
     Watching(Box<Remote>),
+    /// It was chosen, and its value is on its way to what was kept for it.
+    Preparing(Box<Remote>),
     Done,
 }
 
@@ -134,6 +135,10 @@ impl<T: Message> SendOperation<T> {
     #[inline]
     pub(crate) fn attempt_in(&mut self, core: &mut Core<T>, wakes: &mut Wakes) -> Attempt {
         let Location::Local(chan) = &mut core.location else { return Attempt::Waits };
+        // A send that watched, and was aborted, does so still when the channel has come home.
+        if let Step::Watching(_) = self.step {
+            self.step.forget();
+        }
         if chan.put(&mut self.value) {
             self.step = Step::Done;
             return Attempt::Sent;
@@ -194,7 +199,11 @@ impl<T: Message> SendOperation<T> {
     }
 
     /// Like [`SendOperation::poll`], but asks only whether there is room.
-    fn poll_try(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Result<(), TrySendError<T>>> {
+    pub(super) fn poll_try(
+        &mut self,
+        shared: &Shared<T>,
+        waker: &Waker,
+    ) -> Poll<Result<(), TrySendError<T>>> {
         marked!(waker, format!("try to send to {}", shared.describe(&shared.lock())));
         if let Step::Remote(remote) = &self.step {
             let Poll::Ready(conclusion) = remote.poll(shared, waker) else { return Poll::Pending };
@@ -242,7 +251,7 @@ impl<T: Message> SendOperation<T> {
         match mem::replace(&mut self.step, Step::Done) {
             Step::Parked(place) => self.look(place, shared, waker),
             Step::Remote(remote) => self.ask(remote, shared, waker),
-            Step::New | Step::Watching(_) | Step::Done => {
+            Step::New | Step::Watching(_) | Step::Preparing(_) | Step::Done => {
                 panic!("a send was polled after it had ended")
             }
         }
@@ -300,7 +309,7 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    fn conclude(&mut self, conclusion: Conclusion) -> Outcome<T> {
+    pub(super) fn conclude(&mut self, conclusion: Conclusion) -> Outcome<T> {
         let value = self.keep();
         match conclusion {
             Conclusion::Sent => Ok(()),
@@ -312,65 +321,8 @@ impl<T: Message> SendOperation<T> {
         }
     }
 
-    /// As a case of a select on a relayed channel, asks whether it could go. Once it can, or never
-    /// will, [`SendOperation::finish`] it. If not, it wakes.
-    pub(crate) fn poll_watch(&mut self, shared: &Shared<T>, waker: &Waker, select: u64) -> Answer {
-        if let Step::New = self.step {
-            let core = shared.lock();
-            // It was elsewhere when all cases were looked at.
-            let Location::Relayed(relayed) = &core.location else { return Answer::Moved };
-            if relayed.flow.has_credit() {
-                // No partner is needed, and nobody would wake a select that does not come now.
-                return Answer::Come;
-            }
-            let (node, channel) = (relayed.node.clone(), relayed.channel);
-            drop(core);
-            let watch = |operation| Frame::Watch { channel, operation, select };
-            let operation = node.begin(channel, waker.clone(), watch);
-            self.step = Step::Watching(Remote::new(node, channel, operation));
-        }
-        let Step::Watching(remote) = &self.step else { return Answer::None };
-        match remote.rewait(shared, waker) {
-            Heard::Nothing | Heard::Landing => Answer::None,
-            Heard::Answer | Heard::Again => Answer::Hint,
-            Heard::Moved => {
-                self.step = Step::New;
-                Answer::Moved
-            }
-        }
-    }
-
-    /// The case was claimed. `None` if it could not go after all: it is as new.
-    pub(crate) fn finish(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Option<Outcome<T>>> {
-        if let Step::Watching(remote) = &self.step {
-            match remote.poll(shared, waker) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Conclusion::Ready | Conclusion::Moved(_)) => self.step = Step::New,
-                Poll::Ready(other) => {
-                    self.step = Step::Done;
-                    return Poll::Ready(Some(self.conclude(other)));
-                }
-            }
-        }
-        match self.step {
-            Step::Parked(_) => self.poll(shared, waker).map(Some),
-            _ => self.poll_try(shared, waker).map(|outcome| match outcome {
-                Ok(()) => Some(Ok(())),
-                Err(TrySendError::Full(value)) => {
-                    *self = Self::new(value);
-                    None
-                }
-                Err(TrySendError::Closed(value)) => Some(Err(SendError::Closed(value))),
-                Err(TrySendError::Lost(value, cause)) => Some(Err(SendError::Lost(value, cause))),
-                Err(TrySendError::Unsendable(value, reason)) => {
-                    Some(Err(SendError::Unsendable(value, reason)))
-                }
-            }),
-        }
-    }
-
     /// The value of a send that has not happened.
-    fn keep(&mut self) -> T {
+    pub(super) fn keep(&mut self) -> T {
         self.value.take().expect("a send that has not happened keeps its value")
     }
 }
@@ -380,7 +332,7 @@ impl<T> SendOperation<T> {
     pub(crate) fn give_up(&mut self, shared: &Shared<T>) {
         match mem::replace(&mut self.step, Step::Done) {
             Step::New | Step::Done => {}
-            Step::Remote(remote) => {
+            Step::Remote(remote) | Step::Preparing(remote) => {
                 let Remote { channel, operation, .. } = *remote;
                 let cancel = Frame::CancelSend { channel, operation };
                 if let Some(place) = remote.node.give_up(operation, cancel) {

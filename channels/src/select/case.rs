@@ -74,8 +74,6 @@ pub enum Answer {
     None,
     /// The case can go, and will if it is chosen.
     Come,
-    /// The case could go a moment ago.
-    Hint,
     /// The channel has come home to this process: the select begins anew.
     Moved,
 }

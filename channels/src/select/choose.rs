@@ -24,7 +24,7 @@ type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
 /// [`Select`](crate::Select) call it.
 #[inline]
 pub fn choose<'x, 's, 'c>(cases: &'x mut Cases<'s, 'c>) -> Choosing<'x, 's, 'c> {
-    Choosing { cases, stage: Stage::New, name: 0, failures: 0 }
+    Choosing { cases, stage: Stage::New, name: 0 }
 }
 
 /// [`choose`] for code that is not async.
@@ -120,8 +120,6 @@ pub struct Choosing<'x, 's, 'c> {
     stage: Stage,
     /// What this process calls the select where its cases are away; 0 before any is.
     name: u64,
-    /// How often a case could not go after all.
-    failures: u32,
 }
 
 /// What the homes of a select's cases have said.
@@ -196,10 +194,7 @@ impl Choosing<'_, '_, '_> {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(true) => return Poll::Ready(case),
                         // The partner has gone elsewhere meanwhile: all cases are open again.
-                        Poll::Ready(false) => {
-                            self.failures += 1;
-                            self.stage = Stage::New;
-                        }
+                        Poll::Ready(false) => self.stage = Stage::New,
                     }
                 }
             }
@@ -222,29 +217,7 @@ impl Choosing<'_, '_, '_> {
         if let Some(case) = random::find(answers.len(), |at| answers[at] == Answer::Come) {
             return Answered::Case(case);
         }
-        if answers.contains(&Answer::Moved) {
-            return Answered::Moved;
-        }
-        let hinted = random::find(answers.len(), |at| answers[at] == Answer::Hint);
-        let Some(hinted) = hinted else { return Answered::Nothing };
-        if self.failures == 0 || random::coin() {
-            return Answered::Case(hinted);
-        }
-        // Two selects that would send to each other, and give up their receives for it, might miss
-        // each other for ever: after a miss each tries again, or asks again, as a coin falls.
-        let mut come = Answered::Nothing;
-        for (at, case) in self.cases.iter_mut().enumerate() {
-            if answers[at] == Answer::Hint {
-                case.withdraw();
-                // It may be able to go by now without asking, and nobody would wake it then.
-                match case.poll_remote(waker, name) {
-                    Answer::None => {}
-                    Answer::Come | Answer::Hint => come = Answered::Case(at),
-                    Answer::Moved => return Answered::Moved,
-                }
-            }
-        }
-        come
+        if answers.contains(&Answer::Moved) { Answered::Moved } else { Answered::Nothing }
     }
 
     fn settle(&mut self, chosen: usize) {

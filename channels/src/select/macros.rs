@@ -36,7 +36,7 @@
 /// # Cancel safety
 ///
 /// Dropping the future in which a `select!` waits loses nothing: no case has happened. Only while a
-/// send to a relayed channel is under way, which it tries once a partner is there, nobody can know
+/// send to a relayed channel is under way, to a partner that is kept for it, nobody can know
 /// whether it happened (as with [`Sender::send`](crate::Sender::send)).
 ///
 /// ```

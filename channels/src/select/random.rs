@@ -25,11 +25,6 @@ pub fn first(count: usize) -> usize {
     if count > 1 { below(count) } else { 0 }
 }
 
-/// Heads or tails.
-pub(super) fn coin() -> bool {
-    below(2) == 0
-}
-
 /// Visits `0..count` in random order, each order as likely as the others, until a visit says that
 /// it was the last.
 #[inline]

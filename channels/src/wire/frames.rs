@@ -155,7 +155,9 @@ with_landing! { with_leases frames
         /// The value.
         parcel: Parcel,
     }
-    /// Node: a select would send. Answered by `Ready` or `Refused`, or given up by `CancelSend`.
+    /// Node: a select would send, and stands in line for it. Answered by `Ready` when it is its
+    /// turn, though not with a receive of the same select; or by `Refused`. Given up by
+    /// `CancelSend`.
     7 Watch {
         /// The channel.
         channel: ChannelId,
@@ -232,7 +234,8 @@ with_landing! { with_leases frames
         /// The receive.
         operation: OperationId,
     }
-    /// Coordinator: a send could have gone when this was written. A hint: nothing is reserved.
+    /// Coordinator: a partner, or room, is reserved for the send of a select. Answered by
+    /// `Prepared`, or by `CancelSend` if the select has chosen another case.
     28 Ready {
         /// The `Watch`.
         operation: OperationId,

@@ -12,6 +12,7 @@ macro_rules! parcels {
             | Frame::Restore { parcel, .. }
             | Frame::RestoreLeased { parcel, .. }
             | Frame::Return { parcel, .. }
+            | Frame::Prepared { parcel, .. }
             | Frame::Offer { parcel, .. }
             | Frame::Spawn { arguments: parcel, .. }
             | Frame::Run { arguments: parcel, .. }

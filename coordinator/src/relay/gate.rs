@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
+use channels::chan::Turn;
 use channels::id::{ChannelId, OperationId, SessionId};
 use channels::wire::{Frame, Side, WHOLE_BYTES_MAX};
 
@@ -162,7 +163,9 @@ impl Relay {
             Wish::Watch { select } => self.do_watch(session, channel, operation, select),
             Wish::Close => self.do_close(session, channel, operation, commands),
             Wish::Measure => self.do_measure(session, channel, operation, commands),
-            Wish::Receive { select } => self.do_receive(session, channel, operation, select),
+            Wish::Receive { select } => {
+                self.do_receive(session, channel, operation, select, commands);
+            }
             Wish::TryReceive => self.do_try_receive(session, channel, operation, commands),
         }
         self.perform(channel, commands);
@@ -260,7 +263,9 @@ impl Relay {
             && chan.next_ended().is_some_and(|cargo| cargo.bytes() <= WHOLE_BYTES_MAX)
             && !chan.has_receive(|_| true)
         {
-            let place = chan.park_receive(super::Waiter::ahead(owner), &mut |_| {});
+            let place = chan.park_receive(super::Waiter::ahead(owner), &mut |effect| {
+                debug_assert_eq!(effect.turn, Turn::Offered, "who waits for room finds none");
+            });
             let Some(cargo) = chan.offered(place) else { break };
             let number = flow.window.offer(place, cargo.bytes());
             let detaches = self.ledger.detaches(owner);

@@ -275,7 +275,8 @@ impl Relay {
 fn contents(home: &Home, session: SessionId) -> Option<Contents> {
     let survey = home.chan.survey();
     let is_try = |operation: OperationId| home.tries.contains(&(session, operation));
-    let mut anew: Vec<OperationId> = home.watches.keys().map(|(_, operation)| *operation).collect();
+    // What was kept for a select is not to be had elsewhere until that has answered.
+    let mut anew = home.watches.unasked()?;
     let mut values: Vec<&Parcel> = survey.sent.iter().map(|cargo| &cargo.parcel).collect();
     let (mut sends, mut receives) = (Vec::new(), Vec::new());
     // Of one who has given its handles back a value may still be on offer: the answer is awaited.

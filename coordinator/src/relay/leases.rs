@@ -43,6 +43,9 @@ impl Relay {
             Frame::RestoreLeased { channel, attempts, parcel } => {
                 self.restore(session, channel, (attempts, parcel), commands)
             }
+            Frame::Prepared { channel, operation, parcel } => {
+                self.prepared(session, channel, operation, parcel, commands)
+            }
             Frame::Strict { channel } => self.set_strict(session, channel),
             other => self.on_landing(session, other, commands),
         }
@@ -170,10 +173,11 @@ impl Relay {
             match parked {
                 Parked::Lease(place) => self.end_loan(channel, *place),
                 Parked::Receive(place) => {
+                    self.drop_kept(channel, *place);
                     let Some(home) = self.homes.get_mut(&channel) else { return };
                     home.chan.offered(*place).into_iter().for_each(Cargo::note_attempt);
                 }
-                Parked::Send(_) | Parked::Watch | Parked::Held(_) => {}
+                Parked::Send(_) | Parked::Watch(_) | Parked::Held(_) => {}
             }
         }
     }

@@ -48,8 +48,8 @@ pub(super) enum Parked {
     Receive(Place),
     /// A value on lease, that was offered to a receive of this place.
     Lease(Place),
-    /// A select that would send: it has no place.
-    Watch,
+    /// A select that would send.
+    Watch(Place),
     /// It waits at a gate. With the side whose handles it needs; a close and a question, once
     /// asked, need none.
     Held(Option<Side>),
@@ -59,7 +59,7 @@ impl Parked {
     /// The side whose handles it needs.
     pub(super) fn side(self) -> Option<Side> {
         match self {
-            Self::Send(_) | Self::Watch => Some(Side::Send),
+            Self::Send(_) | Self::Watch(_) => Some(Side::Send),
             Self::Receive(_) | Self::Lease(_) => Some(Side::Receive),
             Self::Held(side) => side,
         }

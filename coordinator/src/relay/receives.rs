@@ -39,9 +39,17 @@ impl Relay {
         channel: ChannelId,
         operation: OperationId,
         select: u64,
+        commands: &mut Vec<Command>,
     ) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
         let waiter = Waiter { session, operation, select };
+        let Some(mut home) = self.homes.get_mut(&channel) else { return };
+        if !home.watches.is_empty() {
+            if self.keep_for_select(channel, waiter, commands) {
+                return;
+            }
+            let Some(still) = self.homes.get_mut(&channel) else { return };
+            home = still;
+        }
         let place = home.chan.park_receive(waiter, &mut |effect| self.effects.push(effect));
         self.ledger.park(session, channel, operation, Parked::Receive(place));
     }
@@ -85,9 +93,10 @@ impl Relay {
         let place = match self.ledger.parked(session, channel, operation) {
             Some(Parked::Receive(place) | Parked::Lease(place)) => place,
             Some(Parked::Held(_)) => return self.give_up_held(session, channel, operation),
-            Some(Parked::Send(_) | Parked::Watch) | None => return,
+            Some(Parked::Send(_) | Parked::Watch(_)) | None => return,
         };
         self.end_loan(channel, place);
+        self.drop_kept(channel, place);
         let Some(home) = self.homes.get_mut(&channel) else { return };
         self.ledger.unpark(session, channel, operation);
         let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
@@ -148,7 +157,7 @@ impl Relay {
                 }
             }
             Some(Parked::Held(_)) => {}
-            Some(Parked::Send(_) | Parked::Lease(_) | Parked::Watch) | None => return,
+            Some(Parked::Send(_) | Parked::Lease(_) | Parked::Watch(_)) | None => return,
         }
         self.decline(session, channel, operation, commands);
         commands.push(Command::send(session, Frame::Again { channel, operation }));

@@ -68,7 +68,7 @@ impl Relay {
         credits.on_send(session, self.ledger.detaches(session));
         credits.note_size(bytes);
         let chan = &home.chan;
-        let room = chan.len() + credits.out() < chan.capacity();
+        let room = !chan.is_full_with(credits.out());
         credits.out() == 0 || room || chan.ended().is_some()
     }
 
@@ -137,14 +137,21 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         match self.ledger.parked(session, channel, operation) {
-            Some(Parked::Watch) => return self.end_watch(session, channel, operation),
+            Some(Parked::Watch(place)) => {
+                self.end(channel, place);
+                self.perform(channel, commands);
+            }
             Some(Parked::Held(_)) => self.give_up_held(session, channel, operation),
             Some(Parked::Send(place)) => {
+                let is_offered = self.forget_offered(channel, place);
                 let Some(home) = self.homes.get_mut(&channel) else { return };
                 let unsent = home.chan.cancel_send(place, &mut |effect| self.effects.push(effect));
                 if let Some(cargo) = unsent {
                     self.ledger.unpark(session, channel, operation);
                     self.lose(cargo, &End::Closed);
+                } else if is_offered {
+                    // If it comes back, nobody waits for it.
+                    home.tries.push((session, operation));
                 }
                 self.perform(channel, commands);
             }

@@ -7,7 +7,7 @@ use channels::wire::{End, Frame, Parcel, Passage, Side};
 
 use super::gate::{Request, Wish};
 use super::ledger::Parked;
-use super::{Cargo, Relay, Violation, Waiter};
+use super::{Cargo, Relay, Violation};
 use crate::Command;
 
 impl Relay {
@@ -75,7 +75,7 @@ impl Relay {
         let Some(home) = self.homes.get(&channel) else { return };
         // When it has ended the answer comes, though a value on offer may have to be taken first.
         if home.chan.is_ready_soon() {
-            return self.do_receive(session, channel, operation, 0);
+            return self.do_receive(session, channel, operation, 0, commands);
         }
         commands.push(Command::send(session, Frame::Empty { operation }));
     }
@@ -162,77 +162,5 @@ impl Relay {
             }
         }
         debug_assert!(self.effects.is_empty(), "a send that goes makes no room");
-    }
-
-    /// A select would send on the channel.
-    pub fn watch(
-        &mut self,
-        session: SessionId,
-        channel: ChannelId,
-        operation: OperationId,
-        select: u64,
-        commands: &mut Vec<Command>,
-    ) -> Result<(), Violation> {
-        self.may_start(session, channel, Side::Send, operation)?;
-        let wish = Wish::Watch { select };
-        self.request(channel, Request { session, operation, wish }, commands);
-        self.settle(commands);
-        Ok(())
-    }
-
-    pub(super) fn do_watch(
-        &mut self,
-        session: SessionId,
-        channel: ChannelId,
-        operation: OperationId,
-        select: u64,
-    ) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        home.watches.insert((session, operation), select);
-        self.ledger.park(session, channel, operation, Parked::Watch);
-    }
-
-    /// A select has chosen another case, or ended.
-    pub(super) fn end_watch(
-        &mut self,
-        session: SessionId,
-        channel: ChannelId,
-        operation: OperationId,
-    ) {
-        self.ledger.unpark(session, channel, operation);
-        if let Some(home) = self.homes.get_mut(&channel) {
-            home.watches.remove(&(session, operation));
-        }
-    }
-
-    /// Tells selects that would send that they could now, or never will.
-    pub(super) fn answer_watches(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
-        let Some(home) = self.homes.get_mut(&channel) else { return };
-        let chan = &home.chan;
-        let end = chan.ended().cloned();
-        let credits = home.flow.as_ref().map_or(0, |flow| flow.credits.out());
-        let for_all = end.is_some() || chan.len() + credits < chan.capacity();
-        // The usual case first: nobody asks, or nobody would take a value.
-        // Credits out are the watching session's own: others' are called back before it watches.
-        if home.watches.is_empty() || !for_all && credits == 0 && !chan.has_receive(|_| true) {
-            return;
-        }
-        let may_go = |session: SessionId, select: u64| {
-            let is_other =
-                |receive: &Waiter| (receive.session, receive.select) != (session, select);
-            for_all || credits > 0 || chan.has_receive(is_other)
-        };
-        let may_go = |((session, _), select): &((SessionId, _), u64)| may_go(*session, *select);
-        let watches = mem::take(&mut home.watches);
-        let (answered, waiting) = watches.into_iter().partition::<Vec<_>, _>(may_go);
-        home.watches = waiting.into_iter().collect();
-        for ((session, operation), _) in answered {
-            self.ledger.unpark(session, channel, operation);
-            let frame = match end.clone() {
-                Some(end) => Frame::Refused { operation, end },
-                None => Frame::Ready { operation },
-            };
-            commands.push(Command::send(session, frame));
-        }
     }
 }

@@ -26,10 +26,10 @@ const WORKERS: u64 = 2;
 /// Who sent it, and which of its values it is.
 type Value = (u64, u64);
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -38,7 +38,7 @@ impl Random {
 }
 
 /// A node, its links, and its tasks.
-struct Place {
+pub(super) struct Place {
     session: SessionId,
     node: Arc<Node>,
     up: VecDeque<Frame>,

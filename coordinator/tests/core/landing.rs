@@ -16,7 +16,7 @@ fn exchange(bench: &mut Bench, channel: ChannelId, operation: u64) {
 
 /// Exchanges until the client is asked whether the channel may land: after how many, and which
 /// attempt it is.
-fn until_asked(bench: &mut Bench, channel: ChannelId, from: u64) -> (u64, u32) {
+pub(super) fn until_asked(bench: &mut Bench, channel: ChannelId, from: u64) -> (u64, u32) {
     for count in 0..10_000 {
         exchange(bench, channel, from + count);
         for frame in bench.sent(CLIENT) {
@@ -45,7 +45,7 @@ fn until_asked_with(bench: &mut Bench, channel: ChannelId) -> (u64, u32) {
     panic!("it was not asked");
 }
 
-fn contents(bench: &mut Bench) -> Option<Contents> {
+pub(super) fn contents(bench: &mut Bench) -> Option<Contents> {
     bench.sent(CLIENT).into_iter().find_map(|frame| match frame {
         Frame::Land { contents, .. } => Some(contents),
         _ => None,

@@ -11,6 +11,8 @@ mod limits;
 mod nonsense;
 mod peers;
 mod policies;
+mod proposals;
+mod selects;
 mod sessions;
 mod tasks;
 mod wandering;
@@ -264,8 +266,7 @@ fn a_vanished_sender_is_lost_and_a_dropped_one_closed() {
 #[test]
 fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let (mut bench, worker, channel, task) = with_worker(0, 1);
-    for side in [Side::Send, Side::Receive] {
-        let arrivals = u32::from(side == Side::Send);
+    for (side, arrivals) in [(Side::Send, 1), (Side::Receive, 0)] {
         bench.frame(CLIENT, Frame::Detach { channel, side, arrivals });
     }
     bench.receive(CLIENT, channel, 1);
@@ -277,8 +278,7 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let frames = bench.sent(second);
     assert!(matches!(frames[0], Frame::Run { attempt: 2, .. }), "{frames:?}");
     // A late word of the first attempt changes nothing.
-    let late = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 };
-    bench.frame(second, late);
+    bench.frame(second, Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 });
     assert_eq!(bench.take(), []);
     bench.die(second);
     assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Lost(_), .. }],));

@@ -52,6 +52,9 @@ impl Home {
             Frame::Send { channel, operation, parcel } => {
                 relay.send(session, channel, operation, parcel, out)?;
             }
+            Frame::Watch { channel, operation, select } => {
+                relay.watch(session, channel, operation, select, out)?;
+            }
             Frame::Receive { channel, operation, select } => {
                 relay.receive(session, channel, operation, select, out)?;
             }

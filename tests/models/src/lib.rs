@@ -7,6 +7,7 @@
 //! - `session`: exactly once and in order over links that break; fenced is final.
 //! - `home`: the product's relay, as the models drive it.
 //! - `landing`: channels that leave their node and come home (its `Relay`, `Settling` and `Chan`).
+//! - `selects`: sends and receives of selects that cross (the product's `Relay`).
 //! - `offers`: offer, accept and decline with crashes, fences and zombies (the product's `Relay`).
 //!
 //! Every rule that a model holds to is also broken once, by a variant that a test expects the
@@ -16,6 +17,7 @@
 pub mod home;
 pub mod landing;
 pub mod offers;
+pub mod selects;
 pub mod session;
 
 use std::collections::BTreeSet;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::model::{Case, Model, Outcome, Side, State};
 use super::step::{CaseStep, Step};
 
+const NOTHING: [usize; 0] = [];
+
 /// A value that is counted as long as it exists.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Counted {
@@ -151,7 +153,11 @@ impl Bench {
         match (self.model.state(at), polled) {
             (State::Over, _) => panic!("only what is under way is polled"),
             (State::New, Poll::Pending) => {
-                assert_eq!(self.model.possible(self.model.cases(at)), [], "it could have gone");
+                assert_eq!(
+                    self.model.possible(self.model.cases(at)),
+                    NOTHING,
+                    "it could have gone"
+                );
                 self.model.wait(at);
             }
             (State::New, Poll::Ready((case, outcome))) => {
@@ -172,7 +178,7 @@ impl Bench {
         let (cases, handles, values) = self.cases(steps);
         let chosen = select_of(&handles, values).try_now().now_or_never().expect("it is here");
         match chosen {
-            None => assert_eq!(self.model.possible(&cases), [], "the default ran too early"),
+            None => assert_eq!(self.model.possible(&cases), NOTHING, "the default ran too early"),
             Some(mut chosen) => {
                 let case = chosen.index();
                 let outcome = outcome_of(&handles[case], &mut chosen);
@@ -187,7 +193,7 @@ impl Bench {
         let value = self.value();
         let case = Case::Send(channel, value.number);
         match sender.try_send(value).now_or_never().expect("it is here") {
-            Err(TrySendError::Full(_)) => assert_eq!(self.model.possible(&[case]), [], "full"),
+            Err(TrySendError::Full(_)) => assert_eq!(self.model.possible(&[case]), NOTHING, "full"),
             Ok(()) => self.model_agrees(vec![case], 0, Outcome::Sent),
             Err(error) => {
                 self.model_agrees(vec![case], 0, Outcome::Refused(error.into_inner().number));
@@ -199,7 +205,7 @@ impl Bench {
         let Some(receiver) = self.channels[channel].receivers.last().cloned() else { return };
         let case = Case::Receive(channel);
         match receiver.try_recv().now_or_never().expect("it is here") {
-            Err(TryRecvError::Empty) => assert_eq!(self.model.possible(&[case]), [], "empty"),
+            Err(TryRecvError::Empty) => assert_eq!(self.model.possible(&[case]), NOTHING, "empty"),
             Ok(value) => self.model_agrees(vec![case], 0, Outcome::Received(value.number)),
             Err(_) => self.model_agrees(vec![case], 0, Outcome::Closed),
         }

@@ -1,4 +1,4 @@
-//! Frames about values on lease, and about what is known to be home.
+//! Frames about values on lease, about sends of selects, and about what is known to be home.
 
 /// Hands all frames to a macro: those written here, and the others.
 macro_rules! with_leases {
@@ -41,6 +41,22 @@ macro_rules! with_leases {
             attempts: u32,
             /// The value.
             parcel: Parcel,
+        }
+        /// Node: the answer to `Ready`: the select has chosen this send, and here is its value.
+        /// Answered by `Sent`, `Refused` or `Aborted`. (The other answer is `CancelSend`.)
+        79 Prepared {
+            /// The channel.
+            channel: ChannelId,
+            /// The `Watch`.
+            operation: OperationId,
+            /// The value.
+            parcel: Parcel,
+        }
+        /// Coordinator: the partner of a prepared send has gone elsewhere, and the value was
+        /// dropped. The `Watch` stands where it stood; the select is open again.
+        87 Aborted {
+            /// The `Watch`.
+            operation: OperationId,
         }
         /// Node: the same as `Restore`, of a value that was on lease before.
         77 RestoreLeased {
