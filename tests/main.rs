@@ -15,6 +15,7 @@ mod macros;
 mod message;
 mod migration;
 mod proxy;
+mod report;
 mod resume;
 mod select;
 mod site;

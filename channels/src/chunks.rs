@@ -164,6 +164,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Survey { .. }
         | Frame::Measure { .. }
         | Frame::Inspect { .. }
+        | Frame::Bill { .. }
         | Frame::Close { .. }
         | Frame::Accept { .. }
         | Frame::Lease { .. }
@@ -183,7 +184,8 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Spawn { .. }
         | Frame::Abort { .. }
         | Frame::Finished { .. }
-        | Frame::Report { .. } => true,
+        | Frame::Report { .. }
+        | Frame::Measures { .. } => true,
         // Answers of the home, and a new task.
         Frame::Sent { .. }
         | Frame::Refused { .. }
@@ -195,6 +197,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }
+        | Frame::Billed { .. }
         | Frame::Credit { .. }
         | Frame::Revoke { .. }
         | Frame::Run { .. }

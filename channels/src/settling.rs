@@ -377,6 +377,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Abort { .. }
         | Frame::Finished { .. }
         | Frame::Report { .. }
+        | Frame::Measures { .. }
+        | Frame::Bill { .. }
         | Frame::Inspect { .. }
         | Frame::Flush { .. }
         | Frame::Suspect {}
@@ -398,6 +400,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }
+        | Frame::Billed { .. }
         | Frame::Flushed { .. }
         | Frame::Credit { .. }
         | Frame::Revoke { .. }

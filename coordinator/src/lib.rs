@@ -27,6 +27,7 @@ use channels::chunks::Inbox;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
 
+pub mod bill;
 mod deadlock;
 mod event;
 mod limits;
@@ -42,6 +43,7 @@ pub mod server;
 pub mod sim;
 mod task;
 
+use bill::{Report, Tariff};
 use deadlock::Vigil;
 pub use event::{Command, Event};
 pub use limits::Limits;
@@ -57,13 +59,19 @@ pub struct Settings {
     pub lease: Duration,
     /// What each session may have here.
     pub limits: Limits,
+    /// How workers are billed.
+    pub tariff: Tariff,
 }
 
 impl Default for Settings {
     /// A lease of ten seconds.
     fn default() -> Self {
-        let (policy, limits) = (Policy::default(), Limits::default());
-        Self { policy, lease: Duration::from_secs(10), limits }
+        Self {
+            policy: Policy::default(),
+            lease: Duration::from_secs(10),
+            limits: Limits::default(),
+            tariff: Tariff::default(),
+        }
     }
 }
 
@@ -92,7 +100,7 @@ struct Session {
 impl Coordinator {
     /// A coordinator without sessions.
     pub fn new(settings: Settings) -> Self {
-        let scheduler = Scheduler::new(settings.policy.clone());
+        let scheduler = Scheduler::new(settings.policy.clone(), settings.tariff.clone());
         let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
         let vigil = Vigil::default();
         Self { settings, sessions, epoch: 1, scheduler, relay, vigil }
@@ -101,6 +109,16 @@ impl Coordinator {
     /// What was done so far.
     pub fn totals(&self) -> Totals {
         self.scheduler.totals()
+    }
+
+    /// What the run of the present client, or of the last one, has cost by now.
+    pub fn report(&self, now: Duration) -> Report {
+        self.scheduler.report(now)
+    }
+
+    /// When it wants [`Event::Wake`], if it does: sooner than a tick, for the policy.
+    pub fn wake_at(&self) -> Option<Duration> {
+        self.scheduler.wake_at()
     }
 
     /// How many channels have their home here.
@@ -128,6 +146,7 @@ impl Coordinator {
                 self.on_launch_ended(now, launch, cause, commands);
             }
             Event::Tick => self.on_tick(now, commands),
+            Event::Wake => self.scheduler.on_wake(now),
         }
         while let Some((session, excess)) = self.relay.take_excess() {
             self.cut(now, session, excess, commands);
@@ -193,7 +212,7 @@ impl Coordinator {
                 }
                 // With the last client all of its workers went.
                 self.relay.clear();
-                self.scheduler.on_client(*workers_max, *place);
+                self.scheduler.on_client(now, *workers_max, *place);
                 Ok(())
             }
             Role::Worker { launch, threads, memory_bytes, .. } => {
@@ -284,14 +303,16 @@ impl Coordinator {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
-            Frame::Finished { task, attempt, outcome, elapsed_us } => {
-                let elapsed = Duration::from_micros(elapsed_us);
-                self.scheduler.on_elapsed(elapsed);
-                let attempt = (task, attempt, elapsed);
+            Frame::Finished { task, attempt, outcome, usage } => {
+                let attempt = (task, attempt, usage);
                 self.scheduler.on_finished(now, session, attempt, outcome, relay, commands)
             }
             report @ Frame::Report { .. } => {
                 self.scheduler.on_report(now, session, &report);
+                Ok(())
+            }
+            Frame::Measures { vitals } => {
+                self.scheduler.on_measures(now, session, vitals);
                 Ok(())
             }
             other => self.on_question(now, session, other, commands),

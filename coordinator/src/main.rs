@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
+use coordinator::bill::Tariff;
 use coordinator::placement::{self, Choice};
 use coordinator::platform::{Local, Program};
+use coordinator::price::{Architecture, Prices};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use coordinator::sim::flags::Flags;
@@ -64,6 +66,15 @@ struct Coordinate {
     /// the paper's algorithm without its polls, with workers that wait for more tasks]
     #[arg(long, value_name = "NAME")]
     policy: Option<placement::choice::Policy>,
+    /// A table of prices instead of the built-in one, which is coordinator/src/prices.json
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// The workers' processors, for their price: x86 or arm [default: this machine's]
+    #[arg(long)]
+    architecture: Option<Architecture>,
+    /// Memory that workers are billed for, in MB [default: by the paper's Table 1 for the threads]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    billed_mb: Option<u32>,
     /// What a worker runs: the client's own program, and its arguments
     #[arg(required = true, last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
@@ -97,8 +108,8 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     let mut policy =
         Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
     policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
-    let settings =
-        Settings { policy, lease: Duration::from_millis(flags.lease_ms), ..Settings::default() };
+    let (lease, tariff) = (Duration::from_millis(flags.lease_ms), tariff(&flags)?);
+    let settings = Settings { policy, lease, tariff, ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -113,6 +124,19 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     let totals = serve(listener, config, Box::new(platform), stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
+}
+
+/// How workers are billed.
+fn tariff(flags: &Coordinate) -> anyhow::Result<Tariff> {
+    let mut tariff = Tariff { memory_mb: flags.billed_mb, ..Tariff::default() };
+    if let Some(file) = &flags.prices {
+        tariff.prices = Prices::read(file).map_err(|fault| anyhow!("--prices {fault}"))?;
+    }
+    tariff.architecture = flags.architecture.unwrap_or(tariff.architecture);
+    if !tariff.prices.architectures.contains_key(&tariff.architecture) {
+        bail!("the table of prices has no price for {:?}", tariff.architecture);
+    }
+    Ok(tariff)
 }
 
 /// A policy for workers on this machine.

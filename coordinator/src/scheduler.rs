@@ -16,15 +16,17 @@ use channels::codec;
 use channels::id::{SessionId, TaskId};
 use channels::line::{Line, Places};
 use channels::outcome::Outcome;
-use channels::wire::{Frame, Parcel, Place, Stats};
+use channels::wire::{self, Frame, Parcel, Place, Stats, Vitals};
 
 use crate::Command;
+use crate::bill::{Ledger, Meter, Tariff};
 use crate::placement::paper::Poll;
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
+mod books;
 mod pushed;
 mod steer;
 use steer::Steer;
@@ -58,6 +60,8 @@ pub struct Scheduler {
     totals: Totals,
     /// A policy of `placement` that was chosen by name.
     steer: Option<Steer>,
+    /// What it costs.
+    ledger: Ledger,
 }
 
 /// What was done so far.
@@ -83,11 +87,17 @@ struct Worker {
     idle_since: Duration,
     draining: bool,
     memory_bytes: u64,
+    meter: Meter,
+    vitals: Vitals,
+    /// CPU seconds of its attempts that ended.
+    tasks_cpu: f64,
+    /// Memory that it needs without tasks.
+    memory_idle: u64,
 }
 
 impl Scheduler {
     /// No tasks, no workers.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, tariff: Tariff) -> Self {
         let mut scheduler = Self {
             policy,
             tasks: BTreeMap::new(),
@@ -100,6 +110,7 @@ impl Scheduler {
             launch_after: Duration::ZERO,
             totals: Totals::default(),
             steer: None,
+            ledger: Ledger::new(tariff, 0.0),
         };
         scheduler.take_wheel();
         scheduler
@@ -133,13 +144,9 @@ impl Scheduler {
         self.pool.is_empty() && self.starting.is_empty() && self.workers.values().all(at_rest)
     }
 
-    /// An attempt took so long.
-    pub fn on_elapsed(&mut self, elapsed: Duration) {
-        self.totals.tasks = self.totals.tasks.saturating_add(elapsed);
-    }
-
     /// The client's wishes.
-    pub fn on_client(&mut self, workers_max: u32, place: Place) {
+    pub fn on_client(&mut self, now: Duration, workers_max: u32, place: Place) {
+        self.ledger = Ledger::new(self.ledger.tariff().clone(), now.as_secs_f64());
         if workers_max > 0 {
             self.policy.workers_max = workers_max as usize;
         }
@@ -159,11 +166,21 @@ impl Scheduler {
         self.failed_launches = 0;
         self.launch_after = now;
         let poll = Poll { start: now, threads, cpu: 0.0, memory: 0.0, running: 0, held: 0 };
-        let tasks = BTreeSet::new();
-        let worker =
-            Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false, memory_bytes };
-        self.workers.insert(session, worker);
         let shape = self.shape(threads, memory_bytes);
+        let worker = Worker {
+            launch,
+            poll,
+            runs: 0,
+            tasks: BTreeSet::new(),
+            idle_since: now,
+            draining: false,
+            memory_bytes,
+            meter: self.meter(now, asked, shape.cores),
+            vitals: Vitals::default(),
+            tasks_cpu: 0.0,
+            memory_idle: u64::MAX,
+        };
+        self.workers.insert(session, worker);
         if let Some(steer) = &mut self.steer {
             steer.on_worker(now, session, shape, now.saturating_sub(asked));
         }
@@ -216,6 +233,7 @@ impl Scheduler {
         if !worker.tasks.is_empty() {
             worker.idle_since = now;
         }
+        worker.book(now);
         self.report_to_policy(now, session);
     }
 
@@ -224,7 +242,7 @@ impl Scheduler {
         &mut self,
         now: Duration,
         session: SessionId,
-        (id, attempt, wall): (TaskId, u32, Duration),
+        (id, attempt, usage): (TaskId, u32, wire::Usage),
         outcome: Parcel,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
@@ -235,15 +253,20 @@ impl Scheduler {
         let payer = task.map_or(session, |task| task.spawner);
         let outcome = relay.take_in(session, payer, outcome)?;
         if let Some(worker) = self.workers.get_mut(&session) {
+            let usage = worker.on_usage(now, &usage);
+            self.totals.tasks = self.totals.tasks.saturating_add(usage.wall);
+            if let Some(task) = self.tasks.get(&id) {
+                self.ledger.task(&task.spawn.name, worker.poll.threads, &usage);
+            }
             if current {
                 if let Some(steer) = &mut self.steer {
-                    let usage = worker.usage(wall, worker.memory_bytes);
                     steer.on_finished(now, id, Some(usage));
                 }
                 worker.tasks.remove(&id);
             }
             worker.poll.held = worker.tasks.len() as u32;
             worker.idle_since = now;
+            worker.book(now);
         }
         if current {
             self.deliver(id, outcome, relay, commands);
@@ -311,6 +334,7 @@ impl Scheduler {
             steer.on_lost(now, session);
         }
         self.totals.workers += now.saturating_sub(worker.poll.start);
+        self.ledger.end(now.as_secs_f64(), worker.launch, worker.poll.threads, &worker.meter);
         commands.push(Command::Stop { launch: worker.launch });
         for id in worker.tasks {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
@@ -347,18 +371,20 @@ impl Scheduler {
         while !self.pool.is_empty() {
             let Some(session) = self.choose(now) else { break };
             let Some((_, id)) = self.pool.pop() else { break };
-            self.run(id, session, relay, commands);
+            self.run(now, id, session, relay, commands);
         }
         self.launch(now, commands);
     }
 
     fn run(
         &mut self,
+        now: Duration,
         id: TaskId,
         session: SessionId,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
+        self.ledger.at_once(self.tasks.len() - self.pool.len());
         let (Some(task), Some(worker)) = (self.tasks.get_mut(&id), self.workers.get_mut(&session))
         else {
             return;
@@ -369,6 +395,7 @@ impl Scheduler {
         worker.runs += 1;
         worker.poll.running = worker.poll.running.saturating_add(1);
         worker.poll.held = worker.tasks.len() as u32;
+        worker.book(now);
         let arguments = if task.spawn.options.retries > 0 {
             task.arguments.as_ref().map(|arguments| relay.hand_copy(session, arguments))
         } else {

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use channels::census::Who;
 use channels::node::Node;
-use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
+use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
+use coordinator::bill::Tariff;
 use coordinator::platform::{Launch, Local, Memory, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
@@ -24,11 +25,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
+use crate::asking::report;
 use crate::connection::{Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::lease::Lease;
 use crate::metrics::machine_memory;
+use crate::reporting::Reporting;
 use crate::trial::{Trial, Trying};
 use crate::{link, task, worker};
 
@@ -79,41 +82,6 @@ pub(crate) fn executor() -> Handle {
         );
     };
     executor
-}
-
-/// The number of the worker that runs the calling task, counted from 1, or `None` in the client.
-///
-/// ```
-/// #[runtime::task]
-/// async fn where_am_i() -> Option<u64> { runtime::current_worker() }
-///
-/// #[runtime::main]
-/// async fn main() {
-///     assert_eq!(runtime::current_worker(), None);
-///     assert_eq!(runtime::spawn(where_am_i()).await.unwrap(), Some(1));
-/// }
-/// ```
-pub fn current_worker() -> Option<u64> {
-    here().and_then(|here| here.launch)
-}
-
-/// How the whole is: workers, tasks, and what was used so far. `None` outside of a runtime or when
-/// the coordinator is lost.
-///
-/// # Cancel safety
-///
-/// Nothing is lost but the answer.
-///
-/// ```
-/// #[runtime::main]
-/// async fn main() {
-///     let stats = runtime::stats().await.unwrap();
-///     assert_eq!((stats.workers, stats.pooled), (0, 0));
-/// }
-/// ```
-pub async fn stats() -> Option<Stats> {
-    let node = current()?;
-    node.inspect().await
 }
 
 /// A client: an executor for `main`, and a connection to a coordinator.
@@ -179,6 +147,8 @@ pub struct Builder {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) tariff: Tariff,
+    pub(crate) reporting: Option<Reporting>,
     pub(crate) environment: Result<(), EnvironmentError>,
     workers: Workers,
 }
@@ -197,6 +167,8 @@ impl Runtime {
             memory_bytes: None,
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
+            tariff: Tariff::default(),
+            reporting: None,
             environment: Ok(()),
             workers: Workers::Processes(None),
         }
@@ -319,6 +291,13 @@ impl Builder {
         self
     }
 
+    /// How workers are billed: see [`report`]. By default by Table 1 of the paper, each as a
+    /// function with the memory for which that table has as many threads.
+    pub fn tariff(mut self, tariff: Tariff) -> Self {
+        self.tariff = tariff;
+        self
+    }
+
     /// Workers are threads of this process, for tests and debuggers. They speak to the coordinator
     /// as processes do, through sockets, and nothing is shared but the process.
     pub fn in_memory(mut self) -> Self {
@@ -385,6 +364,7 @@ impl Builder {
     /// reason and status 70.
     pub fn enter<F: Future>(self, future: F) -> F::Output {
         let threads = matches!(self.workers, Workers::Threads);
+        let reporting = self.reporting.clone();
         match self.build() {
             Ok(runtime) => {
                 if !threads {
@@ -394,7 +374,11 @@ impl Builder {
                     runtime.watch();
                 }
                 let _own = OwnThread::enter();
-                runtime.block_on(future)
+                let output = runtime.block_on(future);
+                if let Some(reporting) = reporting {
+                    reporting.tell(runtime.block_on(report()).as_ref());
+                }
+                output
             }
             Err(error) => {
                 eprintln!("farspawn: {error}");
@@ -416,8 +400,9 @@ impl Builder {
             place: self.place,
             ..Policy::default()
         };
-        let settings =
-            coordinator::Settings { policy, lease: self.lease, ..coordinator::Settings::default() };
+        let (lease, tariff) = (self.lease, self.tariff.clone());
+        let defaults = coordinator::Settings::default();
+        let settings = coordinator::Settings { policy, lease, tariff, ..defaults };
         let config = Config { settings, client_secret: key.clone() };
         let platform = self.platform()?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

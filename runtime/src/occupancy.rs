@@ -15,6 +15,8 @@ use std::task::{Context, Poll};
 use channels::blocking::{self, Wait};
 use channels::waiting;
 
+use crate::stopwatch::Stopwatch;
+
 /// How many tasks of a worker occupy a thread, and what the coordinator was told of it.
 #[derive(Debug)]
 pub(crate) struct Gauge {
@@ -75,13 +77,20 @@ const PARKED: u8 = 3;
 pub(crate) struct Seat {
     state: AtomicU8,
     gauge: Arc<Gauge>,
+    /// What the task takes.
+    pub(crate) watch: Stopwatch,
 }
 
 impl Seat {
-    /// A task is about to start.
-    pub(crate) fn take(gauge: Arc<Gauge>) -> Self {
+    /// A task is about to start. `is_heavy` if polls of its kind were long.
+    pub(crate) fn take(gauge: Arc<Gauge>, is_heavy: bool) -> Self {
         gauge.running.fetch_add(1, Relaxed);
-        Self { state: AtomicU8::new(RUNNING), gauge }
+        Self { state: AtomicU8::new(RUNNING), gauge, watch: Stopwatch::new(is_heavy) }
+    }
+
+    /// Whether it is on a CPU, or would be if there were enough of them.
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.load(Relaxed) == RUNNING
     }
 
     fn resume(&self) {
@@ -143,7 +152,9 @@ impl<F: Future + Unpin, N: Fn() + Clone + Unpin + 'static> Seated<F, N> {
                 }
             }
         });
+        let mark = Stopwatch::begin_thread();
         let output = blocking::wait_for(inner);
+        seat.watch.end(mark);
         blocking::observe_with(|_| {});
         seat.park();
         output
@@ -156,7 +167,9 @@ impl<F: Future + Unpin, N: Fn() + Unpin> Future for Seated<F, N> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.seat.resume();
         waiting::take();
+        let mark = self.seat.watch.begin_poll();
         let polled = Pin::new(&mut self.inner).poll(context);
+        self.seat.watch.end(mark);
         if polled.is_ready() {
             self.seat.park();
         } else if self.seat.wait() {
@@ -177,7 +190,7 @@ mod tests {
     #[test]
     fn a_seat_is_kept_for_a_disk_and_given_up_for_a_channel() {
         let gauge = Arc::new(Gauge::new(2));
-        let seat = Seat::take(gauge.clone());
+        let seat = Seat::take(gauge.clone(), false);
         assert_eq!(running(&gauge), 1);
         waiting::take();
         assert!(!seat.wait());
@@ -200,7 +213,7 @@ mod tests {
     #[test]
     fn a_long_wait_gives_the_seat_up() {
         let gauge = Arc::new(Gauge::new(2));
-        let seat = Seat::take(gauge.clone());
+        let seat = Seat::take(gauge.clone(), false);
         waiting::take();
         seat.wait();
         seat.age();
@@ -217,7 +230,7 @@ mod tests {
         let gauge = Arc::new(Gauge::new(2));
         assert!(!gauge.has_news());
         gauge.on_run();
-        let seat = Seat::take(gauge.clone());
+        let seat = Seat::take(gauge.clone(), false);
         assert!(!gauge.has_news(), "it is full, as the coordinator thinks");
         assert_eq!(gauge.tell(), (1, 1));
         seat.park();

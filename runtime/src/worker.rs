@@ -7,7 +7,7 @@
 //! the coordinator has fenced it or will, and nothing that it did from here on would be seen. No
 //! task is polled any more; as a process it exits, inside a process its executor is shut down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -17,11 +17,10 @@ use channels::census::Who;
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
-use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret};
+use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret, Usage};
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
@@ -131,11 +130,14 @@ type Attempt = (TaskId, u32);
 struct Held {
     attempts: BTreeMap<Attempt, Grip>,
     draining: bool,
+    /// Tasks whose polls were long.
+    heavy: BTreeSet<&'static str>,
 }
 
 /// How an attempt can be stopped.
 struct Grip {
     kind: Kind,
+    name: &'static str,
     abort: AbortHandle,
     /// What to say of it once it has stopped.
     verdict: Outcome<()>,
@@ -173,8 +175,12 @@ impl Owner for Worker {
 
     fn on_tick(&self) {
         self.watch.on_tick();
-        self.held().attempts.values().for_each(|grip| grip.seat.age());
-        if !self.held().attempts.is_empty() || self.gauge.has_changed() {
+        let held = self.held();
+        held.attempts.values().for_each(|grip| grip.seat.age());
+        self.measure(&held);
+        let has_tasks = !held.attempts.is_empty();
+        drop(held);
+        if has_tasks || self.gauge.has_changed() {
             self.report();
         }
     }
@@ -200,11 +206,13 @@ impl Worker {
             };
             self.executor.spawn(timer).abort_handle()
         });
-        let seat = Arc::new(Seat::take(self.gauge.clone()));
-        let verdict = Outcome::Cancelled;
-        let grip = Grip { kind: task.kind, abort, verdict, timer, seat: seat.clone() };
-        self.held().attempts.insert(attempt, grip);
-        let begun = Instant::now();
+        let mut held = self.held();
+        let seat = Seat::take(self.gauge.clone(), held.heavy.contains(task.name));
+        let seat = Arc::new(seat);
+        let (kind, name, verdict) = (task.kind, task.name, Outcome::Cancelled);
+        let grip = Grip { kind, name, abort, verdict, timer, seat: seat.clone() };
+        held.attempts.insert(attempt, grip);
+        drop(held);
         let who = match task.kind {
             Kind::Async => Who::Task(task.name, attempt.0),
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
@@ -219,11 +227,11 @@ impl Worker {
         match task.kind {
             Kind::Async => drop(handle.spawn(async move {
                 let ended = AssertUnwindSafe(seated).catch_unwind().await;
-                this.on_ended(attempt, ended, begun.elapsed());
+                this.on_ended(attempt, ended);
             })),
             Kind::Thread => drop(handle.spawn_blocking(move || {
                 let ended = catch_unwind(AssertUnwindSafe(|| seated.on_this_thread()));
-                this.on_ended(attempt, ended, begun.elapsed());
+                this.on_ended(attempt, ended);
             })),
         }
     }
@@ -238,18 +246,13 @@ impl Worker {
             Kind::Async => grip.verdict = verdict,
             Kind::Thread => {
                 drop(held);
-                self.finish(attempt, Ended::new(&self.node, verdict), Duration::ZERO);
+                self.finish(attempt, Ended::new(&self.node, verdict));
             }
         }
     }
 
     /// An attempt came to its end, was stopped, or panicked while it was being dropped.
-    fn on_ended(
-        &self,
-        attempt: Attempt,
-        ended: thread::Result<Result<Ended, Aborted>>,
-        elapsed: Duration,
-    ) {
+    fn on_ended(&self, attempt: Attempt, ended: thread::Result<Result<Ended, Aborted>>) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
         // Already told: the result is dropped, and its handles with it.
         let Some(verdict) = verdict else {
@@ -263,18 +266,24 @@ impl Worker {
             Ok(Err(Aborted)) => Ended::new(&self.node, verdict),
             Err(panic) => Ended::panicked(&self.node, &*panic),
         };
-        self.finish(attempt, ended, elapsed);
+        self.finish(attempt, ended);
     }
 
-    fn finish(&self, attempt: Attempt, ended: Ended, elapsed: Duration) {
+    fn finish(&self, attempt: Attempt, ended: Ended) {
         let mut held = self.held();
-        if let Some(timer) = held.attempts.remove(&attempt).and_then(|grip| grip.timer) {
-            timer.abort();
+        let mut usage = Usage::default();
+        if let Some(grip) = held.attempts.remove(&attempt) {
+            usage = grip.seat.watch.usage();
+            if grip.seat.watch.is_exact() {
+                held.heavy.insert(grip.name);
+            }
+            if let Some(timer) = grip.timer {
+                timer.abort();
+            }
         }
         let (task, attempt) = attempt;
-        let elapsed_us = elapsed.as_micros() as u64;
         let Ended { outcome, kept } = ended;
-        self.node.push(Frame::Finished { task, attempt, outcome, elapsed_us });
+        self.node.push(Frame::Finished { task, attempt, outcome, usage });
         self.leave_if_done(&held);
         drop(held);
         drop(kept);
@@ -285,11 +294,12 @@ impl Worker {
     fn refuse(&self, attempt: Attempt, arguments: &Parcel, reason: String) {
         arguments.passages.iter().for_each(|passage| self.node.give_back(*passage));
         let ended = Ended::new(&self.node, Outcome::<()>::NeverStarted(reason));
-        self.finish(attempt, ended, Duration::ZERO);
+        self.finish(attempt, ended);
     }
 
     fn leave_if_done(&self, held: &Held) {
         if held.draining && held.attempts.is_empty() {
+            self.measure(held);
             self.node.push(Frame::Goodbye {});
         }
     }
@@ -299,6 +309,14 @@ impl Worker {
         if self.gauge.has_news() {
             self.report();
         }
+    }
+
+    /// Tells how this worker is.
+    fn measure(&self, held: &Held) {
+        let running = held.attempts.values().filter(|grip| grip.seat.is_running()).count();
+        let beyond = running.saturating_sub(self.meter.cores().ceil() as usize);
+        let queue = beyond + self.executor.metrics().global_queue_depth();
+        self.node.push(Frame::Measures { vitals: self.meter.vitals(queue as u32) });
     }
 
     fn report(&self) {

@@ -4,7 +4,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{
     Build, CONTENTS_MAX, Contents, End, Frame, HANDLES_MAX, MalformedFrame, PARCELS_MAX, Parcel,
-    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
+    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, Usage, Vitals,
+    WHOLE_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -65,6 +66,11 @@ records! {
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
     SpawnOptions { retries: u32, timeout_ms: u64 }
+    Usage { wall_us: u64, cpu_us: u64, queued_us: u64 }
+    Vitals {
+        cpu_us: u64, cores: f32, queue: u32, memory_bytes: u64, memory_max_bytes: u64,
+        poll_age_us: u64
+    }
     Contents {
         senders: u64, receivers: u64, values: Vec<Parcel>, sends: Vec<OperationId>,
         receives: Vec<OperationId>, anew: Vec<OperationId>, end: Option<End>

@@ -423,6 +423,7 @@ impl Placement for Farspawn {
             Event::Finished(task, usage) => self.on_finished(now, task, usage, commands),
             Event::Returned(task) => self.on_returned(task),
             Event::Ready(worker, shape, took) => self.on_ready(now, worker, shape, took),
+            Event::Granted(worker, cores) => self.on_granted(worker, cores),
             Event::Polled(worker, report) => self.on_polled(now, worker, report, commands),
             Event::Lost(worker) => self.on_lost(now, worker),
             Event::Kept(worker) => self.on_kept(worker),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bill::Tariff;
 use crate::placement::Shape;
 use crate::price::{Architecture, Prices};
 
@@ -100,6 +101,16 @@ impl Model {
             memory_base: self.memory_base,
             network: self.network.0,
             lifetime: Duration::from_secs_f64(self.lifetime),
+        }
+    }
+
+    /// How its workers are billed.
+    pub fn tariff(&self) -> Tariff {
+        Tariff {
+            prices: self.prices.clone(),
+            architecture: self.architecture,
+            memory_mb: Some(self.memory_mb),
+            start_billed_max: Some(Duration::from_secs_f64(self.cold_start_billed)),
         }
     }
 }

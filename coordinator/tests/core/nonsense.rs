@@ -118,7 +118,7 @@ impl History {
             (task, attempt)
         });
         let outcome = self.parcel(node, ChannelId(task.0));
-        Frame::Finished { task, attempt, outcome, elapsed_us: 1 }
+        Frame::Finished { task, attempt, outcome, usage: Usage::default() }
     }
 
     fn frame(&mut self, node: SessionId) -> Frame {

@@ -38,7 +38,15 @@ fn told(bench: &mut Bench, worker: SessionId) -> (Vec<TaskId>, bool) {
 
 fn finish(bench: &mut Bench, worker: SessionId, task: TaskId, attempt: u32) {
     let outcome = value(1);
-    bench.frame(worker, Frame::Finished { task, attempt, outcome, elapsed_us: 100_000 });
+    bench.frame(
+        worker,
+        Frame::Finished {
+            task,
+            attempt,
+            outcome,
+            usage: Usage { wall_us: 100_000, cpu_us: 50_000, queued_us: 0 },
+        },
+    );
 }
 
 /// Time passes; everybody gives signs of life.

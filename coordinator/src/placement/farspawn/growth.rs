@@ -100,6 +100,17 @@ impl Farspawn {
         self.growth.timers.insert((drain, Timer::Drain(number)));
     }
 
+    pub(super) fn on_granted(&mut self, number: WorkerNo, mut cores: f64) {
+        if !self.has(Element::AllCores) {
+            cores = (cores - 1.0).max(1.0);
+        }
+        let Some(worker) = at(&mut self.workers, number.0) else { return };
+        if worker.shape.cores != cores {
+            worker.shape.cores = cores;
+            self.reorder(number);
+        }
+    }
+
     pub(super) fn on_lost(&mut self, now: Duration, number: WorkerNo) {
         let Some(slot) = self.workers.get_mut(number.0 as usize) else { return };
         let Some(worker) = slot.take() else { return };
