@@ -14,6 +14,7 @@ mod links;
 mod macros;
 mod message;
 mod migration;
+mod policies;
 mod proxy;
 mod report;
 mod resume;

@@ -13,7 +13,7 @@ use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
 use coordinator::bill::Tariff;
-use coordinator::placement::{self, Choice};
+use coordinator::placement;
 use coordinator::platform::{Local, Program};
 use coordinator::price::{Architecture, Prices};
 use coordinator::scheduler::Policy;
@@ -62,10 +62,9 @@ struct Coordinate {
     /// Silence in milliseconds after which a node counts as lost
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
     lease_ms: u64,
-    /// Where tasks run and how many workers there are: conventional, paper or farspawn [default:
-    /// the paper's algorithm without its polls, with workers that wait for more tasks]
-    #[arg(long, value_name = "NAME")]
-    policy: Option<placement::choice::Policy>,
+    /// Where tasks run and how many workers there are: conventional, paper or farspawn
+    #[arg(long, value_name = "NAME", default_value_t)]
+    policy: placement::choice::Policy,
     /// A table of prices instead of the built-in one, which is coordinator/src/prices.json
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
@@ -105,9 +104,8 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         arguments: arguments.to_vec(),
         environment: vec![threads],
     });
-    let mut policy =
-        Policy { workers_max: flags.workers as usize, threads: flags.threads, ..Policy::default() };
-    policy.placement = flags.policy.map(|name| choice(name, &policy)).transpose()?;
+    let (workers_max, threads) = (flags.workers as usize, flags.threads);
+    let policy = Policy { workers_max, threads, ..Policy::default() }.with(flags.policy);
     let (lease, tariff) = (Duration::from_millis(flags.lease_ms), tariff(&flags)?);
     let settings = Settings { policy, lease, tariff, ..Settings::default() };
     let listener = TcpListener::bind(flags.listen)
@@ -137,16 +135,6 @@ fn tariff(flags: &Coordinate) -> anyhow::Result<Tariff> {
         bail!("the table of prices has no price for {:?}", tariff.architecture);
     }
     Ok(tariff)
-}
-
-/// A policy for workers on this machine.
-fn choice(name: placement::choice::Policy, policy: &Policy) -> anyhow::Result<Choice> {
-    let mut choice = Choice::new(name, policy.local_shape(), policy.workers_max);
-    // A worker costs nothing here while it waits.
-    choice.tuning.linger = policy.idle_timeout;
-    choice.tuning.idle_max = policy.idle_timeout;
-    choice.build(0)?;
-    Ok(choice)
 }
 
 /// Reads the key, or makes one that only this user can read.

@@ -208,7 +208,7 @@ impl Scheduler {
         let id = spawn.task;
         let (place, arguments) = (self.places.allot(), Some(arguments));
         self.pool.push(place, id);
-        let beside = self.beside(spawner);
+        let beside = self.beside(spawner, spawn.options.parent);
         if let Some(steer) = &mut self.steer {
             steer.on_spawn(now, id, &spawn.name, beside);
         }

@@ -17,6 +17,7 @@ use channels::census::Who;
 use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
 use coordinator::bill::Tariff;
+use coordinator::placement::choice::Policy as PolicyName;
 use coordinator::platform::{Launch, Local, Memory, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
@@ -147,6 +148,7 @@ pub struct Builder {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) policy: PolicyName,
     pub(crate) tariff: Tariff,
     pub(crate) reporting: Option<Reporting>,
     pub(crate) environment: Result<(), EnvironmentError>,
@@ -167,6 +169,7 @@ impl Runtime {
             memory_bytes: None,
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
+            policy: PolicyName::default(),
             tariff: Tariff::default(),
             reporting: None,
             environment: Ok(()),
@@ -244,8 +247,8 @@ impl Builder {
         self
     }
 
-    /// Threads of each worker. By the paper's rule one of them is reserved, so n - 1 tasks, but at
-    /// least one, compute at a time; tasks that wait on channels do not count.
+    /// Threads of each worker. As many tasks share them as are expected to fill them; tasks that
+    /// wait on channels do not count.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
@@ -288,6 +291,18 @@ impl Builder {
     /// How long a worker without tasks is kept; ten seconds by default.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// The policy that decides where tasks run and how many workers there are: Farspawn's own by
+    /// default. It has no say if a place was asked for.
+    ///
+    /// ```
+    /// # use runtime::{Policy, Runtime};
+    /// let builder = Runtime::builder().policy(Policy::Paper);
+    /// ```
+    pub fn policy(mut self, policy: PolicyName) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -400,6 +415,7 @@ impl Builder {
             place: self.place,
             ..Policy::default()
         };
+        let policy = policy.with(self.policy);
         let (lease, tariff) = (self.lease, self.tariff.clone());
         let defaults = coordinator::Settings::default();
         let settings = coordinator::Settings { policy, lease, tariff, ..defaults };

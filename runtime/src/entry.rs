@@ -116,6 +116,7 @@ const THREADS: &str = "a number of threads, 1 to 1024";
 const WORKERS: &str = "a number of workers, 1 to 100000";
 const MEMORY: &str = "a number of bytes";
 const MILLISECONDS: &str = "a number of milliseconds, at least 10";
+const POLICY: &str = "conventional, paper or farspawn";
 const PRICES: &str = "a file like coordinator/src/prices.json";
 const ARCHITECTURE: &str = "x86 or arm, and a price for it";
 const BILLED_MB: &str = "megabytes of memory, 128 to 10240";
@@ -132,6 +133,7 @@ pub(crate) fn apply_environment(
     if let Some(threads) = read_within(&variable, "FARSPAWN_WORKER_THREADS", THREADS, 1..=1024)? {
         builder.threads = threads as usize;
     }
+    builder.policy = read(&variable, "FARSPAWN_POLICY", POLICY)?.unwrap_or(builder.policy);
     if let Some(bytes) = read_within(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY, 1..=u64::MAX)? {
         builder.memory_bytes = Some(bytes);
     }
@@ -259,6 +261,7 @@ mod tests {
             ("FARSPAWN_PRICES", "/nowhere"),
             ("FARSPAWN_ARCHITECTURE", "sparc"),
             ("FARSPAWN_BILLED_MB", "64"),
+            ("FARSPAWN_POLICY", "papre"),
         ] {
             let error = check(&[(name, value)]).unwrap_err();
             assert!(error.contains("expected is"), "{name}={value}: {error}");

@@ -75,6 +75,11 @@ pub fn fence_token() -> Option<FenceToken> {
     })
 }
 
+/// The task that this thread runs now, if it does.
+pub(crate) fn polled_task() -> Option<TaskId> {
+    POLLED.with_borrow(|polled| polled.as_ref().map(|identity| identity.task))
+}
+
 impl FenceToken {
     /// Which incarnation of its worker the task runs in. It goes up with each fence in the system.
     pub fn epoch(&self) -> u64 {

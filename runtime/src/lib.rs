@@ -85,6 +85,7 @@ pub use client::{Builder, Runtime, StartError};
 pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
 pub use coordinator::bill::{Report, Tariff};
+pub use coordinator::placement::choice::Policy;
 pub use coordinator::platform::Program;
 pub use coordinator::price::{Architecture, Prices};
 pub use entry::{EnvironmentError, serve_if_worker};

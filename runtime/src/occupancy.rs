@@ -18,9 +18,8 @@ use channels::waiting;
 use crate::stopwatch::Stopwatch;
 
 /// How many tasks of a worker occupy a thread, and what the coordinator was told of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Gauge {
-    slots: u32,
     running: AtomicU32,
     runs: AtomicU64,
     told_running: AtomicU32,
@@ -28,26 +27,15 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self {
-            slots: coordinator::placement::paper::slots(threads as u32),
-            running: AtomicU32::new(0),
-            runs: AtomicU64::new(0),
-            told_running: AtomicU32::new(0),
-            told_runs: AtomicU64::new(0),
-        }
-    }
-
     /// A `Run` frame came.
     pub(crate) fn on_run(&self) {
         self.runs.fetch_add(1, Relaxed);
     }
 
-    /// Whether the coordinator takes this worker for full, and it is not.
+    /// Whether the coordinator takes this worker for fuller than it is.
     pub(crate) fn has_news(&self) -> bool {
-        let full_by_last_word = self.told_running.load(Relaxed) >= self.slots
-            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed);
-        full_by_last_word && self.running.load(Relaxed) < self.slots
+        let unseen = self.runs.load(Relaxed) - self.told_runs.load(Relaxed);
+        u64::from(self.told_running.load(Relaxed)) + unseen > u64::from(self.running.load(Relaxed))
     }
 
     /// Whether anything is other than what the coordinator was told.
@@ -189,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_kept_for_a_disk_and_given_up_for_a_channel() {
-        let gauge = Arc::new(Gauge::new(2));
+        let gauge = Arc::new(Gauge::default());
         let seat = Seat::take(gauge.clone(), false);
         assert_eq!(running(&gauge), 1);
         waiting::take();
@@ -212,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_long_wait_gives_the_seat_up() {
-        let gauge = Arc::new(Gauge::new(2));
+        let gauge = Arc::new(Gauge::default());
         let seat = Seat::take(gauge.clone(), false);
         waiting::take();
         seat.wait();
@@ -226,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn news_is_a_free_slot_that_the_coordinator_does_not_know_of() {
-        let gauge = Arc::new(Gauge::new(2));
+    fn news_is_a_free_thread_that_the_coordinator_does_not_know_of() {
+        let gauge = Arc::new(Gauge::default());
         assert!(!gauge.has_news());
         gauge.on_run();
         let seat = Seat::take(gauge.clone(), false);
-        assert!(!gauge.has_news(), "it is full, as the coordinator thinks");
+        assert!(!gauge.has_news(), "it is as busy as the coordinator thinks");
         assert_eq!(gauge.tell(), (1, 1));
         seat.park();
         assert!(gauge.has_news());

@@ -65,7 +65,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
         at_end: settings.at_end,
         executor: executor.handle().clone(),
         held: Mutex::default(),
-        gauge: Arc::new(Gauge::new(settings.threads)),
+        gauge: Arc::<Gauge>::default(),
         watch: Watch::new(
             node.clone(),
             executor.handle().clone(),

@@ -65,7 +65,7 @@ records! {
     Passage { channel: ChannelId, side: Side, capacity: u32 }
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
-    SpawnOptions { retries: u32, timeout_ms: u64 }
+    SpawnOptions { retries: u32, timeout_ms: u64, parent: Option<TaskId> }
     Usage { wall_us: u64, cpu_us: u64, queued_us: u64 }
     Vitals {
         cpu_us: u64, cores: f32, queue: u32, memory_bytes: u64, memory_max_bytes: u64,
@@ -200,16 +200,16 @@ lists! {
     OperationId, at most CONTENTS_MAX "operations in a frame";
 }
 
-impl Field for Option<End> {
+impl<T: Field> Field for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u8(self.is_some().into());
-        self.iter().for_each(|end| end.put(out));
+        self.iter().for_each(|value| value.put(out));
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
         match u8::read(body)? {
             0 => Ok(None),
-            1 => End::read(body).map(Some),
+            1 => T::read(body).map(Some),
             other => Err(MalformedFrame::new(format!("{other} is neither 0 nor 1"))),
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::id::{ChannelId, OperationId};
+use crate::id::{ChannelId, OperationId, TaskId};
 
 /// Which end of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -133,6 +133,8 @@ pub struct SpawnOptions {
     pub retries: u32,
     /// Longest run of one attempt in milliseconds; 0 is none.
     pub timeout_ms: u64,
+    /// The task that spawns it, if one does.
+    pub parent: Option<TaskId>,
 }
 
 /// What an attempt took, in microseconds.

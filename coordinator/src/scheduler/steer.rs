@@ -215,9 +215,10 @@ impl Scheduler {
         Shape { threads, cores, memory, ..self.policy.local_shape() }
     }
 
-    /// A task of the worker whose session spawned another.
-    pub(super) fn beside(&self, spawner: SessionId) -> Option<TaskId> {
-        self.workers.get(&spawner).and_then(|worker| worker.tasks.last().copied())
+    /// The task that spawned another; if it does not tell, one of the worker that did.
+    pub(super) fn beside(&self, spawner: SessionId, parent: Option<TaskId>) -> Option<TaskId> {
+        let tasks = &self.workers.get(&spawner)?.tasks;
+        parent.filter(|parent| tasks.contains(parent)).or_else(|| tasks.last().copied())
     }
 
     /// A worker's word reached the books: the policy hears it.

@@ -9,7 +9,7 @@ fn bench() -> Bench {
     let (channels_max, operations_max, undelivered_bytes_max) = (4, 3, 10_000);
     let limits =
         Limits { channels_max, operations_max, undelivered_bytes_max, ..Limits::default() };
-    let policy = Policy { threads: 2, ..Policy::default() };
+    let policy = Policy { threads: 2, placement: None, ..Policy::default() };
     Bench::with(Settings { policy, limits, ..Settings::default() })
 }
 

@@ -36,7 +36,7 @@ struct Bench {
 
 impl Bench {
     fn new(workers_max: usize) -> Self {
-        let policy = Policy { workers_max, threads: 2, ..Policy::default() };
+        let policy = Policy { workers_max, threads: 2, placement: None, ..Policy::default() };
         Self::with(Settings { policy, ..Settings::default() })
     }
 
@@ -151,7 +151,7 @@ impl Bench {
     fn spawn(&mut self, retries: u32, passages: Vec<Passage>) -> (TaskId, ChannelId) {
         self.next += 2;
         let (task, result) = (TaskId(self.next), ChannelId(self.next));
-        let options = SpawnOptions { retries, timeout_ms: 0 };
+        let options = SpawnOptions { retries, ..SpawnOptions::default() };
         let arguments = Parcel { passages, ..Parcel::default() };
         let name = "task".to_owned();
         let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };

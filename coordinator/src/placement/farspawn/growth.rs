@@ -83,7 +83,7 @@ impl Farspawn {
             network: 0.0,
             memory: 0.0,
             exceeding: 0,
-            active: 1.0,
+            parked: Parked::default(),
             speed: 1.0,
             deadline,
             ready: now,
