@@ -1,11 +1,13 @@
 //! Where workers run. The only place that starts one.
 
+mod emulated;
 mod local;
 mod memory;
 
 use channels::wire::Secret;
 use tokio::sync::mpsc;
 
+pub use emulated::{Emulated, Emulation};
 pub use local::{Local, Program};
 pub use memory::Memory;
 

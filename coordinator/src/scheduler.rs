@@ -93,6 +93,8 @@ struct Worker {
     tasks_cpu: f64,
     /// Memory that it needs without tasks.
     memory_idle: u64,
+    /// A task there has had a handle, or has spawned another: its tasks may wait for each other.
+    has_peers: bool,
 }
 
 impl Scheduler {
@@ -179,6 +181,7 @@ impl Scheduler {
             vitals: Vitals::default(),
             tasks_cpu: 0.0,
             memory_idle: u64::MAX,
+            has_peers: false,
         };
         self.workers.insert(session, worker);
         if let Some(steer) = &mut self.steer {
@@ -208,6 +211,9 @@ impl Scheduler {
         let id = spawn.task;
         let (place, arguments) = (self.places.allot(), Some(arguments));
         self.pool.push(place, id);
+        if let Some(worker) = self.workers.get_mut(&spawner) {
+            worker.has_peers = true;
+        }
         let beside = self.beside(spawner, spawn.options.parent);
         if let Some(steer) = &mut self.steer {
             steer.on_spawn(now, id, &spawn.name, beside);
@@ -401,6 +407,7 @@ impl Scheduler {
         } else {
             task.arguments.take().map(|arguments| relay.hand_over(session, arguments))
         };
+        worker.has_peers |= relay.has_handles(session);
         let frame = Frame::Run {
             task: id,
             attempt: task.attempt,

@@ -76,6 +76,9 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
     if let Some(place) = flags.place {
         builder = builder.place(place.into());
     }
+    if let Some(policy) = flags.policy {
+        builder = builder.policy(policy);
+    }
     let builder = builder.from_environment();
     let threads = builder.worker_threads();
     let runtime = builder.build()?;

@@ -1,14 +1,12 @@
 //! The client: the process where `main` runs, its runtime, and, unless another is named, the
 //! coordinator that it brings along.
 
-use std::cell::RefCell;
 use std::env;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -18,11 +16,10 @@ use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
 use coordinator::bill::Tariff;
 use coordinator::placement::choice::Policy as PolicyName;
-use coordinator::platform::{Launch, Local, Memory, Platform, Program};
+use coordinator::platform::{Emulated, Emulation, Launch, Local, Memory, Platform, Program};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
@@ -30,60 +27,13 @@ use crate::asking::report;
 use crate::connection::{Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
+use crate::here::{HERE, PROCESS};
+pub(crate) use crate::here::{Here, current, enter_thread, executor, here};
 use crate::lease::Lease;
 use crate::metrics::machine_memory;
 use crate::reporting::Reporting;
 use crate::trial::{Trial, Trying};
 use crate::{link, task, worker};
-
-thread_local! {
-    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
-}
-
-/// For threads that a program starts by itself: the process's one runtime.
-static PROCESS: Mutex<Option<Here>> = Mutex::new(None);
-
-/// Which node a thread works for.
-#[derive(Clone)]
-pub(crate) struct Here {
-    pub(crate) node: Arc<Node>,
-    pub(crate) launch: Option<u64>,
-    /// For threads that are not the executor's own.
-    pub(crate) executor: Option<Handle>,
-    pub(crate) trial: Option<Arc<Trying>>,
-}
-
-/// From now on this thread works for a node.
-pub(crate) fn enter_thread(here: Here) {
-    HERE.with_borrow_mut(|slot| *slot = Some(here));
-}
-
-pub(crate) fn here() -> Option<Here> {
-    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    HERE.with_borrow(Option::clone).or_else(process)
-}
-
-/// The node that this thread works for.
-pub(crate) fn current() -> Option<Arc<Node>> {
-    here().map(|here| here.node)
-}
-
-/// The executor that timers run on.
-///
-/// # Panics
-///
-/// Outside of a runtime.
-#[track_caller]
-pub(crate) fn executor() -> Handle {
-    let own = || here().and_then(|here| here.executor);
-    let Some(executor) = Handle::try_current().ok().or_else(own) else {
-        panic!(
-            "a timer was made outside of a runtime: put #[runtime::main] on `async fn main`, or \
-             use runtime::Runtime::block_on"
-        );
-    };
-    executor
-}
 
 /// A client: an executor for `main`, and a connection to a coordinator.
 ///
@@ -149,6 +99,7 @@ pub struct Builder {
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
     pub(crate) policy: PolicyName,
+    pub(crate) emulation: Option<Emulation>,
     pub(crate) tariff: Tariff,
     pub(crate) reporting: Option<Reporting>,
     pub(crate) environment: Result<(), EnvironmentError>,
@@ -170,6 +121,7 @@ impl Runtime {
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
             policy: PolicyName::default(),
+            emulation: None,
             tariff: Tariff::default(),
             reporting: None,
             environment: Ok(()),
@@ -205,7 +157,7 @@ impl Runtime {
 
     fn here(&self) -> Here {
         let executor = self.executor.as_ref().map(|executor| executor.handle().clone());
-        Here { node: self.node.clone(), launch: None, executor, trial: self.trial.clone() }
+        Here { executor, trial: self.trial.clone(), ..Here::of(&self.node) }
     }
 }
 
@@ -296,13 +248,15 @@ impl Builder {
 
     /// The policy that decides where tasks run and how many workers there are: Farspawn's own by
     /// default. It has no say if a place was asked for.
-    ///
-    /// ```
-    /// # use runtime::{Policy, Runtime};
-    /// let builder = Runtime::builder().policy(Policy::Paper);
-    /// ```
     pub fn policy(mut self, policy: PolicyName) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// Workers start as late as on Lambda, and computing is emulated on so many cores as they are
+    /// said to have: see [`emulate_cpu`](crate::emulate_cpu). For evaluations.
+    pub fn emulate(mut self, emulation: Emulation) -> Self {
+        self.emulation = Some(emulation);
         self
     }
 
@@ -362,7 +316,7 @@ impl Builder {
             Speaker { node: node.clone(), bell, lease: Lease::of_client(), owner: main.clone() };
         let connection = Connection::open(&address, hello, speaker, None)?;
         let trial = self.trial.map(|trial| Trying::new(trial, None));
-        let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
+        let here = Here { trial: trial.clone(), ..Here::of(&node) };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || {
                 deadlock::enter_pool();
@@ -420,7 +374,10 @@ impl Builder {
         let defaults = coordinator::Settings::default();
         let settings = coordinator::Settings { policy, lease, tariff, ..defaults };
         let config = Config { settings, client_secret: key.clone() };
-        let platform = self.platform()?;
+        let mut platform = self.platform()?;
+        if let Some(emulation) = self.emulation {
+            platform = Box::new(Emulated::new(platform, emulation));
+        }
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -441,6 +398,7 @@ impl Builder {
         let share = machine_memory() / (self.workers_max as u64 + 1);
         let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
         let trial = self.trial;
+        let cores = self.emulation.map(|emulation| emulation.cores);
         Ok(match &self.workers {
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
                 let settings = worker::Settings {
@@ -449,6 +407,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     memory_bytes,
+                    cores,
                     trial,
                     at_end: |_| {},
                 };
@@ -469,16 +428,14 @@ impl Builder {
                 let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
                 let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
                 program.environment.extend([threads, bytes]);
+                let cores = cores.map(|cores| cores.to_string().into());
+                program
+                    .environment
+                    .extend(cores.map(|cores| ("FARSPAWN_WORKER_CORES".into(), cores)));
                 let place = trial.map(|trial| trial.to_string().into());
                 program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
                 Box::new(Local::new(program))
             }
         })
-    }
-}
-
-impl fmt::Debug for Here {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Here(launch {:?})", self.launch)
     }
 }

@@ -106,6 +106,7 @@ fn worker_settings(
         threads: read(&variable, "FARSPAWN_WORKER_THREADS", THREADS)?.unwrap_or(2),
         memory_bytes: read(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY)?
             .unwrap_or_else(machine_memory),
+        cores: read(&variable, "FARSPAWN_WORKER_CORES", CORES)?,
         // Where tasks go is the client's affair.
         trial: variable("FARSPAWN_PLACE").and_then(|text| text.parse().ok()),
         at_end: exit,
@@ -117,6 +118,7 @@ const WORKERS: &str = "a number of workers, 1 to 100000";
 const MEMORY: &str = "a number of bytes";
 const MILLISECONDS: &str = "a number of milliseconds, at least 10";
 const POLICY: &str = "conventional, paper or farspawn";
+const CORES: &str = "a number of CPUs";
 const PRICES: &str = "a file like coordinator/src/prices.json";
 const ARCHITECTURE: &str = "x86 or arm, and a price for it";
 const BILLED_MB: &str = "megabytes of memory, 128 to 10240";

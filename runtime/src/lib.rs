@@ -43,11 +43,13 @@
 //! - `task`: the table of tasks, and [`Call`]. `spawn`: [`spawn`](spawn()) and [`JoinHandle`].
 //! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `stopwatch`: what each
 //!   takes. `metrics`: how busy the process is, and what it is granted.
-//! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
-//!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
-//!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node
-//!   is surely part of the system. `fence`: what a task shows to those outside of it.
-//! - `trial`: another placement, to find faults. `deadlock`: when all sleep for good.
+//! - `here`: which node a thread works for. `client`: [`Runtime`], and the coordinator inside the
+//!   client. `entry`: which role this process has. `connection`: the session with the coordinator,
+//!   on a thread of its own. `carrier`: its frames, over as many links as it takes. `link`: one
+//!   WebSocket. `lease`: until when this node is surely part of the system. `fence`: what a task
+//!   shows to those outside of it.
+//! - `trial`: another placement, to find faults. `pace`: computing that is emulated. `deadlock`:
+//!   when all sleep for good.
 //! - `asking`: what a program may ask of the whole. `reporting`: the cost report at its end.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
@@ -62,10 +64,12 @@ mod drive;
 mod entry;
 mod fence;
 mod group;
+mod here;
 mod lease;
 mod link;
 mod metrics;
 mod occupancy;
+mod pace;
 mod reporting;
 mod spawn;
 mod stopwatch;
@@ -86,11 +90,12 @@ pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
 pub use coordinator::bill::{Report, Tariff};
 pub use coordinator::placement::choice::Policy;
-pub use coordinator::platform::Program;
+pub use coordinator::platform::{Emulation, Program};
 pub use coordinator::price::{Architecture, Prices};
 pub use entry::{EnvironmentError, serve_if_worker};
 pub use fence::{FenceToken, fence_token};
 pub use group::{GroupError, TaskGroup};
+pub use pace::emulate_cpu;
 pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;
 pub use timer::{after, ticker};

@@ -44,8 +44,8 @@ struct Reading {
 }
 
 impl Meter {
-    /// Of a process that may use so many threads and so much memory.
-    pub(crate) fn new(threads: usize, memory_bytes: u64) -> Self {
+    /// Of a process that may use so many threads and so much memory; its CPUs may be emulated.
+    pub(crate) fn new(threads: usize, memory_bytes: u64, emulated: Option<f64>) -> Self {
         let grant = Grant::of_this_process();
         let threads = threads.max(1) as f32;
         let now = Instant::now();
@@ -60,7 +60,7 @@ impl Meter {
         Self {
             threads,
             memory_max_bytes: grant.memory.map_or(memory_bytes, |limit| limit.min(memory_bytes)),
-            cores: grant.cores.map_or(threads, |cores| threads.min(cores as f32)),
+            cores: emulated.or(grant.cores).map_or(threads, |cores| threads.min(cores as f32)),
             last,
         }
     }
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_process_has_memory_and_a_reading_is_reused() {
-        let meter = Meter::new(2, 1 << 30);
+        let meter = Meter::new(2, 1 << 30, None);
         let (_, memory) = meter.read();
         assert!(memory > 0.0 && memory < 1.0, "{memory}");
         assert_eq!(meter.read(), meter.read());
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn cost() {
         const READINGS: u32 = 200;
-        let meter = Meter::new(2, 1 << 30);
+        let meter = Meter::new(2, 1 << 30, None);
         let before = thread_cpu();
         for _ in 0..READINGS {
             meter.last.lock().unwrap().at -= REUSE;

@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use channels::blocking::{self, Wait};
@@ -65,6 +65,8 @@ const PARKED: u8 = 3;
 pub(crate) struct Seat {
     state: AtomicU8,
     gauge: Arc<Gauge>,
+    /// It waits in place of computing.
+    emulates: AtomicBool,
     /// What the task takes.
     pub(crate) watch: Stopwatch,
 }
@@ -73,7 +75,14 @@ impl Seat {
     /// A task is about to start. `is_heavy` if polls of its kind were long.
     pub(crate) fn take(gauge: Arc<Gauge>, is_heavy: bool) -> Self {
         gauge.running.fetch_add(1, Relaxed);
-        Self { state: AtomicU8::new(RUNNING), gauge, watch: Stopwatch::new(is_heavy) }
+        let (state, emulates) = (AtomicU8::new(RUNNING), AtomicBool::new(false));
+        Self { state, gauge, emulates, watch: Stopwatch::new(is_heavy) }
+    }
+
+    /// Until this is dropped its waits are for computing.
+    pub(crate) fn emulate(&self) -> Emulating<'_> {
+        self.emulates.store(true, Relaxed);
+        Emulating(self)
     }
 
     /// Whether it is on a CPU, or would be if there were enough of them.
@@ -96,6 +105,9 @@ impl Seat {
     /// The task waits. True if it gave its seat up.
     fn wait(&self) -> bool {
         let on_channel = waiting::take();
+        if self.emulates.load(Relaxed) {
+            return false;
+        }
         if on_channel {
             self.park();
         } else {
@@ -112,6 +124,16 @@ impl Seat {
         } else {
             change(WAITING, WAITING_LONG);
         }
+    }
+}
+
+/// A task waits in place of computing.
+#[derive(Debug)]
+pub(crate) struct Emulating<'a>(&'a Seat);
+
+impl Drop for Emulating<'_> {
+    fn drop(&mut self) {
+        self.0.emulates.store(false, Relaxed);
     }
 }
 

@@ -109,6 +109,11 @@ impl Stopwatch {
         }
     }
 
+    /// Computing was emulated: so much, and so long it waited for a CPU.
+    pub(crate) fn emulated(&self, cpu: Duration, queued: Duration) {
+        self.add(cpu.as_nanos() as u64, queued.as_nanos() as u64);
+    }
+
     /// The future is the only one that writes.
     fn add(&self, cpu_ns: u64, queued_ns: u64) {
         self.cpu_ns.store(self.cpu_ns.load(Relaxed).saturating_add(cpu_ns), Relaxed);

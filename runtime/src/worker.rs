@@ -28,6 +28,7 @@ use crate::fence::Fenced;
 use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
+use crate::pace::Pacer;
 use crate::task::{self, Ended, Kind, Task};
 use crate::trial::{Trial, Trying};
 use crate::{client, link};
@@ -43,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) secret: Secret,
     pub(crate) threads: usize,
     pub(crate) memory_bytes: u64,
+    /// CPUs, if they are emulated.
+    pub(crate) cores: Option<f64>,
     pub(crate) trial: Option<Trial>,
     /// Called with the reason when its session is over, before its tasks can learn of it.
     pub(crate) at_end: fn(&str),
@@ -71,7 +74,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
             executor.handle().clone(),
             format!("worker {}, ", settings.launch),
         ),
-        meter: Meter::new(settings.threads, settings.memory_bytes),
+        meter: Meter::new(settings.threads, settings.memory_bytes, settings.cores),
     });
     let hello = Frame::Hello {
         version: PROTOCOL_VERSION,
@@ -96,7 +99,8 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
 fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
     let launch = Some(settings.launch);
     let trial = settings.trial.map(|trial| Trying::new(trial, launch));
-    let here = client::Here { node: node.clone(), launch, executor: None, trial };
+    let pacer = settings.cores.map(|cores| Arc::new(Pacer::new(cores)));
+    let here = client::Here { node: node.clone(), launch, executor: None, trial, pacer };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -217,7 +221,8 @@ impl Worker {
             Kind::Async => Who::Task(task.name, attempt.0),
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
         };
-        let started = Fenced::new(&self.node, attempt, (task.start)(self.node.clone(), arguments));
+        let started = Fenced::new(&self.node, attempt, (task.start)(self.node.clone(), arguments))
+            .seated(seat.clone());
         let started = Watched::new(who, started);
         let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);

@@ -173,6 +173,7 @@ impl Sums {
         Worker {
             worker: number,
             memory_mb: tariff.memory_mb(threads),
+            start_seconds: meter.start(),
             billed_ms: charge.billed_ms,
             dollars: time + tariff.prices.requests(1),
             account: charge.account,

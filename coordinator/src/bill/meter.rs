@@ -92,6 +92,11 @@ impl Meter {
         self.asked
     }
 
+    /// How long it took until it was there.
+    pub fn start(&self) -> f64 {
+        self.from.map_or(0.0, |from| from + self.starting - self.asked)
+    }
+
     /// The worker is there, with so many cores; its start is billed for so long.
     pub fn is_up(&mut self, now: f64, start_billed: f64, cores: f64) {
         self.starting = start_billed;

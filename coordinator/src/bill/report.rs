@@ -52,6 +52,8 @@ pub struct Worker {
     pub worker: u64,
     /// Memory that it is billed for.
     pub memory_mb: u32,
+    /// From its launch to its first word, billed or not.
+    pub start_seconds: f64,
     /// Billed time.
     pub billed_ms: u64,
     /// Dollars, its request included.
@@ -125,7 +127,7 @@ impl fmt::Display for Report {
         }
         writeln!(out)?;
         for worker in self.workers.iter().take(SHOWN_MAX) {
-            let Worker { worker: number, memory_mb, billed_ms, dollars, account } = worker;
+            let Worker { worker: number, memory_mb, billed_ms, dollars, account, .. } = worker;
             write!(out, "{number:>8}{memory_mb:>8}{billed_ms:>12}{dollars:>12.3e}")?;
             line(out, account)?;
         }

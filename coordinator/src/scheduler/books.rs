@@ -15,7 +15,7 @@ use crate::placement::Usage;
 impl Worker {
     /// What it holds has changed, or is known anew: the time until now is booked.
     pub(super) fn book(&mut self, now: Duration) {
-        self.meter.set(now.as_secs_f64(), self.tasks.len() as u32, self.poll.running);
+        self.meter.set(now.as_secs_f64(), self.tasks.len() as u32, self.seated());
     }
 
     /// What an attempt took.

@@ -186,8 +186,14 @@ impl Steer {
 impl Worker {
     fn report(&self) -> Report {
         let held = self.tasks.len() as u32;
-        let running = self.poll.running.min(held);
-        Report { cpu: self.poll.cpu, memory: self.poll.memory, running, held }
+        Report { cpu: self.poll.cpu, memory: self.poll.memory, running: self.seated(), held }
+    }
+
+    /// Its tasks that occupy a thread. A worker takes a long wait of unknown kind for one on a
+    /// channel; where no task knows another it is none, and each occupies a thread to its end.
+    pub(super) fn seated(&self) -> u32 {
+        let held = self.tasks.len() as u32;
+        if self.has_peers { self.poll.running.min(held) } else { held }
     }
 }
 

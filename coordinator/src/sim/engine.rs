@@ -132,7 +132,10 @@ impl<'a> Engine<'a> {
         policy: Box<dyn Placement>,
         seed: u64,
     ) -> Self {
-        let side = policy.worker_side();
+        let mut side = policy.worker_side();
+        if model.is_local {
+            (side.front_door, side.registration) = (Duration::ZERO, Duration::ZERO);
+        }
         Self {
             model,
             tariff: model.tariff(),

@@ -46,6 +46,9 @@ pub struct Model {
     pub lifetime: f64,
     /// Starts allowed within 10 seconds; one more is refused.
     pub starts_max: usize,
+    /// Workers are on one machine: no front door, and what a worker does until its first word is
+    /// a part of its start.
+    pub is_local: bool,
     /// What breaks.
     pub faults: Faults,
 }
@@ -78,6 +81,7 @@ impl Default for Model {
             memory_base: 150_000_000,
             lifetime: 900.0,
             starts_max: 1000,
+            is_local: false,
             faults: Faults::default(),
         }
     }

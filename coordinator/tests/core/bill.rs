@@ -51,7 +51,8 @@ fn a_run_is_billed_from_its_launches_to_its_ends() {
 #[test]
 fn tasks_that_wait_on_channels_are_told_from_those_that_wait_for_others() {
     let mut bench = bench();
-    bench.spawn(0, Vec::new());
+    let channel = bench.channel(0);
+    bench.spawn(0, passages(channel));
     let worker = bench.worker(1);
     let (cpu, memory, held) = (0.0, 0.1, 1);
     bench.frame(worker, Frame::Report { cpu, memory, running: 0, held, runs_seen: 1 });
