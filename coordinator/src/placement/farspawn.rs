@@ -289,7 +289,10 @@ impl Farspawn {
         };
         self.growth.completions += 1;
         match &usage {
-            Some(usage) => self.learn(worker, &task, usage),
+            Some(usage) => {
+                self.growth.refusals = 0;
+                self.learn(worker, &task, usage);
+            }
             None => self.profiles.on_death(task.kind),
         }
         // Last, for it puts the worker where its load and its speed belong.

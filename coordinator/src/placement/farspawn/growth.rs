@@ -21,7 +21,8 @@ pub(super) struct State {
     /// Since when there is more demand than workers, and arrivals and completions then.
     short_since: Option<(Duration, u64, u64)>,
     launch_after: Duration,
-    refusals: u32,
+    /// Refusals and early deaths since a task ended on a worker.
+    pub(super) refusals: u32,
     timers: BTreeSet<(Duration, Timer)>,
 }
 
@@ -70,7 +71,6 @@ impl Farspawn {
         took: Duration,
     ) {
         self.starting = self.starting.saturating_sub(1);
-        self.growth.refusals = 0;
         self.growth.start += 0.2 * (took.as_secs_f64() - self.growth.start);
         if !self.has(Element::AllCores) {
             shape.cores = (shape.cores - 1.0).max(1.0);
@@ -101,6 +101,9 @@ impl Farspawn {
     }
 
     pub(super) fn on_granted(&mut self, number: WorkerNo, mut cores: f64) {
+        if !cores.is_finite() || cores <= 0.0 {
+            return;
+        }
         if !self.has(Element::AllCores) {
             cores = (cores - 1.0).max(1.0);
         }
