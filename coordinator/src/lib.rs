@@ -48,7 +48,7 @@ use deadlock::Vigil;
 pub use event::{Command, Event};
 pub use limits::Limits;
 use relay::{Relay, Violation};
-use scheduler::{Policy, Scheduler, Spawn, Totals};
+use scheduler::{Health, Policy, Scheduler, Spawn, Totals};
 
 /// What the coordinator is told at the start.
 #[derive(Clone, Debug)]
@@ -119,6 +119,11 @@ impl Coordinator {
     /// When it wants [`Event::Wake`], if it does: sooner than a tick, for the policy.
     pub fn wake_at(&self) -> Option<Duration> {
         self.scheduler.wake_at()
+    }
+
+    /// How each worker is, by its own last word.
+    pub fn health(&self, now: Duration) -> Vec<Health> {
+        self.scheduler.health(now)
     }
 
     /// How many channels have their home here.

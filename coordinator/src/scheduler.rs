@@ -27,6 +27,7 @@ pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
 mod books;
+pub use books::Health;
 mod pushed;
 mod steer;
 use steer::Steer;

@@ -7,10 +7,38 @@ use std::time::Duration;
 
 use channels::id::SessionId;
 use channels::wire::{self, Vitals};
+use serde::Serialize;
 
 use super::{Scheduler, Worker};
 use crate::bill::{Meter, Report};
 use crate::placement::Usage;
+
+/// How a worker is. Zeros before its first word.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Health {
+    /// Its number.
+    pub worker: u64,
+    /// How long it has been there.
+    pub seconds: f64,
+    /// It was told to end.
+    pub is_draining: bool,
+    /// Tasks that it has.
+    pub tasks: usize,
+    /// Those of them that occupy a thread; the others are parked on channels.
+    pub tasks_on_threads: usize,
+    /// CPUs that it is granted.
+    pub cores: f64,
+    /// CPU time that it has used.
+    pub cpu_seconds: f64,
+    /// Tasks and threads that could run and wait for a CPU.
+    pub run_queue: u32,
+    /// Memory in use.
+    pub memory_bytes: u64,
+    /// Memory that it may use.
+    pub memory_max_bytes: u64,
+    /// How long ago, at its last word, a task had been polled.
+    pub last_poll_seconds: f64,
+}
 
 impl Worker {
     /// What it holds has changed, or is known anew: the time until now is booked.
@@ -64,6 +92,24 @@ impl Scheduler {
         if let Some(steer) = &mut self.steer {
             steer.on_granted(now, session, cores);
         }
+    }
+
+    /// How each worker is, by its own last word.
+    pub fn health(&self, now: Duration) -> Vec<Health> {
+        let health = |worker: &Worker| Health {
+            worker: worker.launch,
+            seconds: now.saturating_sub(worker.poll.start).as_secs_f64(),
+            is_draining: worker.draining,
+            tasks: worker.tasks.len(),
+            tasks_on_threads: worker.seated() as usize,
+            cores: f64::from(worker.vitals.cores),
+            cpu_seconds: worker.meter.cpu(),
+            run_queue: worker.vitals.queue,
+            memory_bytes: worker.vitals.memory_bytes,
+            memory_max_bytes: worker.vitals.memory_max_bytes.min(worker.memory_bytes),
+            last_poll_seconds: Duration::from_micros(worker.vitals.poll_age_us).as_secs_f64(),
+        };
+        self.workers.values().map(health).collect()
     }
 
     /// What the run has cost by now.

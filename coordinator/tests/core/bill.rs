@@ -98,6 +98,11 @@ fn a_worker_may_say_anything() {
             let usage = Usage { wall_us: number, cpu_us: number, queued_us: number };
             run(&mut bench, worker, 1.0, usage);
             bench.frame(worker, Frame::Measures { vitals });
+            let health = bench.core.health(bench.now);
+            assert!(health[0].cores > 0.0 && health[0].cores <= 2.0, "{health:?}");
+            assert!(health[0].cpu_seconds <= 2.0, "{health:?}");
+            assert!(health[0].memory_bytes <= 1 << 30, "{health:?}");
+            assert!(serde_json::to_string(&health).is_ok_and(|json| !json.contains("null")));
             let report = report(&bench);
             let account = report.account;
             assert_eq!(report.billed_ms, 1000, "{vitals:?}");
