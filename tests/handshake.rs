@@ -27,7 +27,7 @@ async fn coordinator_with(settings: Settings) -> (String, Secret, oneshot::Sende
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let key = Secret::random();
-    let config = Config { settings, client_secret: key.clone() };
+    let config = Config { settings, client_secrets: vec![key.clone()] };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(serve(listener, config, Box::new(Memory::new(|_: Launch| {})), stopped));
     (address, key, stop)

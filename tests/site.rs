@@ -38,7 +38,7 @@ impl Site {
         let key = Secret::random();
         let policy = Policy { workers_max: workers, threads: 2, ..Policy::default() };
         let settings = Settings { policy, lease, ..Settings::default() };
-        let config = Config { settings, client_secret: key.clone() };
+        let config = Config { settings, client_secrets: vec![key.clone()] };
         let far = Far { near: Local::new(program()), address: address(network.address()) };
         let (stop, stopped) = oneshot::channel();
         let thread = thread::spawn(move || {

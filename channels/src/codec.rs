@@ -12,6 +12,9 @@ use crate::wire::MESSAGE_BYTES_MAX;
 /// The number of the codec that this program writes and reads.
 pub const CODEC: u8 = 1;
 
+/// The number of JSON, for arguments that no Rust program wrote.
+pub const JSON: u8 = 2;
+
 /// What a value may take when it is read. The codec counts every number in full, of which a byte
 /// may be written; so this is the most that a message which may be written can come to.
 const READ_BYTES_MAX: usize = MESSAGE_BYTES_MAX * size_of::<u128>();
@@ -40,11 +43,28 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// Writes a value as JSON, for a program of any language.
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| CodecError(format!("the value cannot be written as JSON: {error}")))?;
+    if text.len() > MESSAGE_BYTES_MAX {
+        return Err(CodecError(format!(
+            "the value takes {} bytes as JSON; a message holds at most {MESSAGE_BYTES_MAX}",
+            text.len()
+        )));
+    }
+    Ok(text)
+}
+
 /// Decodes a value, all of it.
 pub fn decode<T: DeserializeOwned>(codec: u8, payload: &[u8]) -> Result<T, CodecError> {
     let wanted = std::any::type_name::<T>();
+    if codec == JSON {
+        let read = serde_json::from_slice(payload);
+        return read.map_err(|error| CodecError(format!("this JSON is no {wanted}: {error}")));
+    }
     if codec != CODEC {
-        return Err(CodecError(format!("codec {codec} is not known, only {CODEC}")));
+        return Err(CodecError(format!("codec {codec} is not known, only {CODEC} and {JSON}")));
     }
     let (value, read) = bincode::serde::decode_from_slice(payload, configuration())
         .map_err(|error| CodecError(format!("these bytes are no {wanted}: {error}")))?;
@@ -67,6 +87,19 @@ mod tests {
         assert!(error.to_string().contains("String"), "{error}");
         assert!(decode::<u8>(CODEC, &[1, 2]).unwrap_err().to_string().contains("follow"));
         assert!(decode::<u8>(9, &[1]).unwrap_err().to_string().contains("codec 9"));
+    }
+
+    #[test]
+    fn json_is_read_and_written() {
+        let read: (String, u32) = decode(JSON, br#"["key", 7]"#).unwrap();
+        assert_eq!(read, ("key".to_owned(), 7));
+        assert_eq!(to_json(&read).unwrap(), r#"["key",7]"#);
+        let error = decode::<(String, u32)>(JSON, br#"["key"]"#).unwrap_err().to_string();
+        assert!(error.contains("(alloc::string::String, u32)"), "{error}");
+        assert!(decode::<u8>(JSON, b"1 2").is_err(), "all of it");
+        let nested = "[".repeat(100_000);
+        assert!(decode::<Vec<u8>>(JSON, nested.as_bytes()).is_err());
+        assert!(to_json(&std::collections::BTreeMap::from([(vec![1], 2)])).is_err());
     }
 
     /// Numbers that are short when written count no less when read.

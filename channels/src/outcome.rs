@@ -19,3 +19,17 @@ pub enum Outcome<R> {
     /// It never ran, for this reason.
     NeverStarted(String),
 }
+
+impl<R> Outcome<R> {
+    /// The same, with another result.
+    pub fn map<S>(self, result: impl FnOnce(R) -> S) -> Outcome<S> {
+        match self {
+            Self::Returned(value) => Outcome::Returned(result(value)),
+            Self::Panicked(text) => Outcome::Panicked(text),
+            Self::Cancelled => Outcome::Cancelled,
+            Self::DeadlineExceeded(ms) => Outcome::DeadlineExceeded(ms),
+            Self::WorkerLost(cause) => Outcome::WorkerLost(cause),
+            Self::NeverStarted(reason) => Outcome::NeverStarted(reason),
+        }
+    }
+}

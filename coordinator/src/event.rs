@@ -20,6 +20,11 @@ pub enum Event {
         /// What it is.
         role: Role,
     },
+    /// A client came that is in this process, and is of whatever program its workers are.
+    Attached {
+        /// Its name from now on.
+        session: SessionId,
+    },
     /// A frame came.
     Received {
         /// From whom.
@@ -100,6 +105,7 @@ impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connected { session, role, .. } => write!(out, "{session} connected: {role:?}"),
+            Self::Attached { session } => write!(out, "{session} attached"),
             Self::Received { session, frame } => write!(out, "{session} -> {frame}"),
             Self::Heard { session } => write!(out, "{session} heard"),
             Self::Lost { session, cause } => write!(out, "{session} lost: {cause}"),

@@ -25,10 +25,12 @@ use std::time::Duration;
 
 use channels::chunks::Inbox;
 use channels::id::SessionId;
-use channels::wire::{Build, Frame, PROTOCOL_VERSION, Role};
+use channels::wire::{Build, Frame, PROTOCOL_VERSION, Place, Role, Stats};
 
 pub mod bill;
 mod deadlock;
+#[cfg(feature = "service")]
+pub mod doctor;
 mod event;
 mod limits;
 pub mod placement;
@@ -39,6 +41,8 @@ mod question;
 pub mod relay;
 pub mod scheduler;
 pub mod server;
+#[cfg(feature = "service")]
+pub mod service;
 #[cfg(feature = "cli")]
 pub mod sim;
 mod task;
@@ -90,7 +94,8 @@ pub struct Coordinator {
 #[derive(Debug)]
 struct Session {
     role: Role,
-    build: Build,
+    /// None if it is whatever the others are.
+    build: Option<Build>,
     heard: Duration,
     spoke: Duration,
     /// Large values that come in pieces.
@@ -126,6 +131,11 @@ impl Coordinator {
         self.scheduler.health(now)
     }
 
+    /// How the whole is.
+    pub fn stats(&self, now: Duration) -> Stats {
+        self.scheduler.stats(now, self.relay.channels())
+    }
+
     /// How many channels have their home here.
     pub fn channels(&self) -> usize {
         self.relay.channels()
@@ -140,6 +150,7 @@ impl Coordinator {
             Event::Connected { session, version, build, role } => {
                 self.on_connected(now, session, version, build, role, commands);
             }
+            Event::Attached { session } => self.on_attached(now, session, commands),
             Event::Received { session, frame } => self.on_received(now, session, frame, commands),
             Event::Heard { session } => {
                 if let Some(session) = self.sessions.get_mut(&session) {
@@ -182,12 +193,49 @@ impl Coordinator {
             commands.push(Command::Close { session, reason });
             return;
         }
+        self.enter(now, session, role, Some(build), commands);
+    }
+
+    /// The client is in this process. It has no program of its own, and no wishes.
+    fn on_attached(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {
+        match self.admit_client(now, 0, Place::Auto) {
+            Ok(()) => {
+                let role = Role::Client { workers_max: 0, place: Place::Auto };
+                self.enter(now, session, role, None, commands);
+            }
+            Err(reason) => commands.push(Command::Close { session, reason }),
+        }
+    }
+
+    fn enter(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        role: Role,
+        build: Option<Build>,
+        commands: &mut Vec<Command>,
+    ) {
         let session_now =
             Session { role, build, heard: now, spoke: now, incoming: Inbox::default() };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
         commands.push(Command::Admit { session, epoch, lease });
+    }
+
+    fn admit_client(
+        &mut self,
+        now: Duration,
+        workers_max: u32,
+        place: Place,
+    ) -> Result<(), String> {
+        if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
+            return Err("this coordinator has a client already".to_owned());
+        }
+        // With the last client all of its workers went.
+        self.relay.clear();
+        self.scheduler.on_client(now, workers_max, place);
+        Ok(())
     }
 
     fn admit(
@@ -203,23 +251,14 @@ impl Coordinator {
                 "it speaks protocol version {version}, the coordinator {PROTOCOL_VERSION}"
             ));
         }
-        let mut others = self.sessions.values();
-        if let Some(other) = others.find(|other| other.build != *build) {
+        let mut others = self.sessions.values().filter_map(|other| other.build.as_ref());
+        if let Some(other) = others.find(|other| *other != build) {
             return Err(format!(
-                "its program is another than the client's: {build}, where {} is expected",
-                other.build
+                "its program is another than the client's: {build}, where {other} is expected"
             ));
         }
         match role {
-            Role::Client { workers_max, place } => {
-                if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
-                    return Err("this coordinator has a client already".to_owned());
-                }
-                // With the last client all of its workers went.
-                self.relay.clear();
-                self.scheduler.on_client(now, *workers_max, *place);
-                Ok(())
-            }
+            Role::Client { workers_max, place } => self.admit_client(now, *workers_max, *place),
             Role::Worker { launch, threads, memory_bytes, .. } => {
                 let has = (*threads, *memory_bytes);
                 let expected = self.scheduler.on_worker(now, session, *launch, has);

@@ -14,6 +14,8 @@ use clap::{Parser, Subcommand};
 use coordinator::Settings;
 use coordinator::bill::Tariff;
 use coordinator::placement;
+#[cfg(feature = "service")]
+use coordinator::platform::Platform;
 use coordinator::platform::{Local, Program};
 use coordinator::price::{Architecture, Prices};
 use coordinator::scheduler::Policy;
@@ -36,13 +38,17 @@ enum Subcommands {
     /// Schedules tasks, relays channels, and starts workers on this machine.
     ///
     /// Prints its address. A client finds it by FARSPAWN_COORDINATOR=ws://ADDRESS and FARSPAWN_KEY,
-    /// the key file's content; one client at a time.
-    Coordinator(Coordinate),
+    /// the key file's content; one client at a time. Built with the feature `service` it has
+    /// several applications and clients (--app), TLS, and HTTP as well.
+    Coordinator(Box<Coordinate>),
     /// Runs the policies in virtual time, on a model of Lambda: what a workload costs, and how long
     /// it takes.
     ///
     /// Without flags: the paper's Figures 2, 3 and 4, in both readings of its test.
     Sim(Box<Flags>),
+    /// Checks the way to a coordinator elsewhere, and says what is wrong and how to mend it.
+    #[cfg(feature = "service")]
+    Doctor(coordinator::doctor::Flags),
 }
 
 #[derive(Debug, Parser)]
@@ -51,8 +57,8 @@ struct Coordinate {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
     /// 64 hexadecimal digits that every client must know; made if the file is not there
-    #[arg(long, value_name = "FILE")]
-    key_file: PathBuf,
+    #[arg(long, value_name = "FILE", required = cfg!(not(feature = "service")))]
+    key_file: Option<PathBuf>,
     /// At most so many workers, unless the client asks for another number
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     workers: u32,
@@ -74,8 +80,11 @@ struct Coordinate {
     /// Memory that workers are billed for, in MB [default: by the paper's Table 1 for the threads]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
     billed_mb: Option<u32>,
+    #[cfg(feature = "service")]
+    #[command(flatten)]
+    service: coordinator::service::flags::Flags,
     /// What a worker runs: the client's own program, and its arguments
-    #[arg(required = true, last = true, value_name = "PROGRAM")]
+    #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
 
@@ -84,30 +93,38 @@ async fn main() -> anyhow::Result<()> {
     let logs = tracing_subscriber::fmt().with_writer(std::io::stderr);
     logs.with_env_filter(EnvFilter::from_default_env()).init();
     match Arguments::parse().command {
-        Subcommands::Coordinator(flags) => coordinate(flags).await,
+        Subcommands::Coordinator(flags) => coordinate(*flags).await,
         Subcommands::Sim(flags) => {
             std::io::stdout().write_all(flags.run()?.as_bytes())?;
             Ok(())
+        }
+        #[cfg(feature = "service")]
+        Subcommands::Doctor(flags) => {
+            let is_well = flags.run(|finding| println!("{finding}")).await;
+            // What is wrong has been said.
+            std::process::exit(i32::from(!is_well))
         }
     }
 }
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
+    let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
+    let settings = flags.settings()?;
+    #[cfg(feature = "service")]
+    if flags.service.is_wanted() || key.is_none() {
+        ensure_some_key(&flags)?;
+        let service = flags.service.clone();
+        let platform = |own: Option<&Path>| {
+            let program = flags.program(own)?;
+            let make = move || Box::new(Local::new(program.clone())) as Box<dyn Platform>;
+            Ok(Box::new(make) as coordinator::service::MakePlatform)
+        };
+        return service.run(flags.listen, key, &settings, read_or_make_key, platform).await;
+    }
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
-    let key = read_or_make_key(&flags.key_file)?;
-    let (path, arguments) = flags.program.split_first().context("a worker's program is needed")?;
-    let threads = ("FARSPAWN_WORKER_THREADS".into(), flags.threads.to_string().into());
-    let platform = Local::new(Program {
-        path: path.into(),
-        arguments: arguments.to_vec(),
-        environment: vec![threads],
-    });
-    let (workers_max, threads) = (flags.workers as usize, flags.threads);
-    let policy = Policy { workers_max, threads, ..Policy::default() }.with(flags.policy);
-    let (lease, tariff) = (Duration::from_millis(flags.lease_ms), tariff(&flags)?);
-    let settings = Settings { policy, lease, tariff, ..Settings::default() };
+    let platform = Box::new(Local::new(flags.program(None)?));
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -118,23 +135,53 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         tokio::signal::ctrl_c().await.ok();
         stop.send(()).ok();
     });
-    let config = Config { settings, client_secret: key };
-    let totals = serve(listener, config, Box::new(platform), stopped).await?;
+    let config = Config { settings, client_secrets: key.into_iter().collect() };
+    let totals = serve(listener, config, platform, stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
 }
 
-/// How workers are billed.
-fn tariff(flags: &Coordinate) -> anyhow::Result<Tariff> {
-    let mut tariff = Tariff { memory_mb: flags.billed_mb, ..Tariff::default() };
-    if let Some(file) = &flags.prices {
-        tariff.prices = Prices::read(file).map_err(|fault| anyhow!("--prices {fault}"))?;
+#[cfg(feature = "service")]
+fn ensure_some_key(flags: &Coordinate) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        flags.key_file.is_some() || flags.service.has_applications(),
+        "--app NAME=KEY_FILE or --key-file FILE is needed: nobody gets in without a key"
+    );
+    Ok(())
+}
+
+impl Coordinate {
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let (workers_max, threads) = (self.workers as usize, self.threads);
+        let policy = Policy { workers_max, threads, ..Policy::default() }.with(self.policy);
+        let (lease, tariff) = (Duration::from_millis(self.lease_ms), self.tariff()?);
+        Ok(Settings { policy, lease, tariff, ..Settings::default() })
     }
-    tariff.architecture = flags.architecture.unwrap_or(tariff.architecture);
-    if !tariff.prices.architectures.contains_key(&tariff.architecture) {
-        bail!("the table of prices has no price for {:?}", tariff.architecture);
+
+    /// How workers are billed.
+    fn tariff(&self) -> anyhow::Result<Tariff> {
+        let mut tariff = Tariff { memory_mb: self.billed_mb, ..Tariff::default() };
+        if let Some(file) = &self.prices {
+            tariff.prices = Prices::read(file).map_err(|fault| anyhow!("--prices {fault}"))?;
+        }
+        tariff.architecture = self.architecture.unwrap_or(tariff.architecture);
+        if !tariff.prices.architectures.contains_key(&tariff.architecture) {
+            bail!("the table of prices has no price for {:?}", tariff.architecture);
+        }
+        Ok(tariff)
     }
-    Ok(tariff)
+
+    /// What workers run; an application may have a program of its own.
+    fn program(&self, own: Option<&Path>) -> anyhow::Result<Program> {
+        let given = self.program.split_first();
+        let (path, arguments) = match (own, given) {
+            (Some(own), _) => (own.to_owned(), Vec::new()),
+            (None, Some((path, arguments))) => (path.into(), arguments.to_vec()),
+            (None, None) => bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`"),
+        };
+        let threads = ("FARSPAWN_WORKER_THREADS".into(), self.threads.to_string().into());
+        Ok(Program { path, arguments, environment: vec![threads] })
+    }
 }
 
 /// Reads the key, or makes one that only this user can read.

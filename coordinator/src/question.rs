@@ -30,7 +30,7 @@ impl Coordinator {
                 Ok(())
             }
             Frame::Inspect { operation } => {
-                let stats = self.scheduler.stats(now, self.relay.channels());
+                let stats = self.stats(now);
                 commands.push(Command::send(session, Frame::Inspected { operation, stats }));
                 Ok(())
             }

@@ -16,7 +16,7 @@ use channels::codec;
 use channels::id::{SessionId, TaskId};
 use channels::line::{Line, Places};
 use channels::outcome::Outcome;
-use channels::wire::{self, Frame, Parcel, Place, Stats, Vitals};
+use channels::wire::{self, Frame, Parcel, Place, Vitals};
 
 use crate::Command;
 use crate::bill::{Ledger, Meter, Tariff};
@@ -78,6 +78,28 @@ pub struct Totals {
     pub tasks: Duration,
 }
 
+#[cfg(feature = "service")]
+impl Totals {
+    /// What several did together.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.launches += other.launches;
+        self.ended += other.ended;
+        self.workers += other.workers;
+        self.tasks += other.tasks;
+    }
+
+    /// Of those that have ended nothing else is left.
+    pub(crate) fn stats(&self) -> wire::Stats {
+        wire::Stats {
+            ended: self.ended,
+            launches: self.launches,
+            workers_us: self.workers.as_micros() as u64,
+            tasks_us: self.tasks.as_micros() as u64,
+            ..wire::Stats::default()
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Worker {
     launch: u64,
@@ -122,23 +144,6 @@ impl Scheduler {
     /// What was done so far.
     pub fn totals(&self) -> Totals {
         self.totals
-    }
-
-    /// How the whole is.
-    pub fn stats(&self, now: Duration, channels: usize) -> Stats {
-        let age = |worker: &Worker| now.saturating_sub(worker.poll.start);
-        let workers = self.totals.workers + self.workers.values().map(age).sum();
-        Stats {
-            workers: self.workers.len() as u32,
-            starting: self.starting.len() as u32,
-            running: (self.tasks.len() - self.pool.len()) as u32,
-            pooled: self.pool.len() as u32,
-            ended: self.totals.ended,
-            launches: self.totals.launches,
-            workers_us: workers.as_micros() as u64,
-            tasks_us: self.totals.tasks.as_micros() as u64,
-            channels: channels as u64,
-        }
     }
 
     /// Whether nothing is to be started, and no task is known to occupy a thread.

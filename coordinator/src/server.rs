@@ -8,20 +8,22 @@
 //! is fenced when the end of its last link was read, so that all that it sent is handled first.
 
 mod backlog;
+mod inside;
 mod link;
+mod register;
 mod socket;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use channels::id::SessionId;
 use channels::session::{Fault, Received};
-use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, link_batch};
+use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, Stats, link_batch};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
@@ -29,11 +31,17 @@ use crate::platform::{Ended, Launch, Platform};
 use crate::scheduler::Totals;
 use crate::{Command, Coordinator, Event, Settings};
 use backlog::Backlog;
+use inside::Inside;
 use link::Link;
+use register::Alone;
+pub(crate) use register::Register;
+#[cfg(feature = "service")]
+pub(crate) use socket::Wrap;
+pub(crate) use socket::{CONNECTIONS_MAX, Door, Plain, accept};
 use socket::{Leaving, Name, Opening, Outgoing};
 
 /// Batches that have been read and not handled. Beyond that nothing more is read.
-const INPUTS_WAITING_MAX: usize = 64;
+pub(crate) const INPUTS_WAITING_MAX: usize = 64;
 /// Inputs handled before the answers are sent.
 const INPUTS_MAX: usize = 256;
 /// Between two wakes at the policy's wish, at least.
@@ -46,8 +54,8 @@ const BUFFER_BYTES: usize = 16 << 10;
 pub struct Config {
     /// What the pure coordinator is told.
     pub settings: Settings,
-    /// The client's key.
-    pub client_secret: Secret,
+    /// The client's key; any of these.
+    pub client_secrets: Vec<Secret>,
 }
 
 /// Limits of every WebSocket, on both sides.
@@ -69,15 +77,17 @@ pub async fn serve(
 ) -> io::Result<Totals> {
     let address = listener.local_addr()?;
     let (inbox, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
-    let accepting = tokio::spawn(socket::accept(listener, inbox));
-    let server = Server::new(address, config, platform);
+    let door: Door = Arc::new(move |_: &Frame| Ok(inbox.clone()));
+    let accepting =
+        tokio::spawn(accept(listener, door, Plain, Arc::new(Semaphore::new(CONNECTIONS_MAX))));
+    let server = Server::new(format!("ws://{address}"), config, platform);
     let totals = server.run(inputs, stop).await;
     accepting.abort();
     Ok(totals)
 }
 
 /// What comes in from the tasks around the loop.
-enum Input {
+pub(crate) enum Input {
     Opening(Box<Opening>),
     Batch {
         name: Name,
@@ -93,18 +103,25 @@ enum Input {
         name: Name,
         leaving: Leaving,
     },
+    /// How is the whole?
+    #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "only the service asks"))]
+    Asked(oneshot::Sender<Stats>),
 }
 
-struct Server {
+pub(crate) struct Server {
     core: Coordinator,
     started: Instant,
-    address: SocketAddr,
-    client_secret: Secret,
+    /// Where its workers find it.
+    address: String,
+    client_secrets: Vec<Secret>,
     platform: Box<dyn Platform>,
     links: BTreeMap<SessionId, Link>,
     /// Secrets of launches that have not said hello.
     launches: BTreeMap<u64, Secret>,
-    next_session: u64,
+    register: Box<dyn Register>,
+    inside: Option<Inside>,
+    /// Whether it ends with its last session. It has had one, or will at once.
+    ends_unused: bool,
     next_link: u64,
     lease: Duration,
     queued_bytes_max: usize,
@@ -116,7 +133,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(address: SocketAddr, config: Config, platform: Box<dyn Platform>) -> Self {
+    pub(crate) fn new(address: String, config: Config, platform: Box<dyn Platform>) -> Self {
         let (tell_ended, ended) = mpsc::unbounded_channel();
         Self {
             lease: config.settings.lease,
@@ -124,11 +141,13 @@ impl Server {
             core: Coordinator::new(config.settings),
             started: Instant::now(),
             address,
-            client_secret: config.client_secret,
+            client_secrets: config.client_secrets,
             platform,
             links: BTreeMap::new(),
             launches: BTreeMap::new(),
-            next_session: 0,
+            register: Box::new(Alone::default()),
+            inside: None,
+            ends_unused: false,
             next_link: 0,
             ended,
             tell_ended,
@@ -137,7 +156,14 @@ impl Server {
         }
     }
 
-    async fn run(
+    /// It is one of several, and ends with its last session.
+    #[cfg(feature = "service")]
+    pub(crate) fn within(self, register: Box<dyn Register>) -> Self {
+        Self { register, ends_unused: true, ..self }
+    }
+
+    /// Serves until it is told to stop, or has no session any more; then every link is ended.
+    pub(crate) async fn run(
         mut self,
         mut inputs: mpsc::Receiver<Input>,
         mut stop: oneshot::Receiver<()>,
@@ -162,6 +188,7 @@ impl Server {
                     came.drain(..).for_each(|input| self.on_input(input));
                 }
                 Some((launch, cause)) = self.ended.recv() => self.on_ended(launch, cause),
+                () = Inside::rung(self.inside.as_ref()) => self.on_rung(),
                 _ = ticks.tick() => self.on_tick(),
                 () = &mut alarm, if wake.is_some() => {
                     woken = Instant::now();
@@ -170,6 +197,13 @@ impl Server {
                 _ = &mut stop => break,
             }
             self.flush();
+            if self.ends_unused && self.links.is_empty() && self.inside.is_none() {
+                break;
+            }
+        }
+        let sessions: Vec<_> = self.links.keys().copied().collect();
+        for session in sessions {
+            self.close(session, "the coordinator has ended".to_owned());
         }
         self.core.totals()
     }
@@ -190,6 +224,10 @@ impl Server {
                 }
             }
             Input::Left { name, leaving } => self.on_left(name, leaving),
+            Input::Asked(answer) => {
+                // Whoever asked may have gone.
+                answer.send(self.core.stats(self.started.elapsed())).ok();
+            }
         }
     }
 
@@ -199,8 +237,7 @@ impl Server {
         let opened = match frame {
             Frame::Hello { version, build, role, secret, nonce } => {
                 if self.is_expected(&role, &secret, nonce) {
-                    self.next_session += 1;
-                    let session = SessionId(self.next_session);
+                    let session = self.register.name_session();
                     name.send(Some(Name { session, link })).ok();
                     let backlog =
                         Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
@@ -283,7 +320,7 @@ impl Server {
     fn is_expected(&self, role: &Role, shown: &Secret, nonce: u64) -> bool {
         let expected = match role {
             Role::Client { .. } if self.links.values().any(|link| link.is_born_of(nonce)) => None,
-            Role::Client { .. } => Some(&self.client_secret),
+            Role::Client { .. } => return self.client_secrets.iter().any(|key| key.matches(shown)),
             Role::Worker { launch, .. } => self.launches.get(launch),
         };
         expected.is_some_and(|expected| expected.matches(shown))
@@ -337,6 +374,7 @@ impl Server {
     /// A worker's process ended. What it sent before may still be on its way.
     fn on_ended(&mut self, launch: u64, cause: String) {
         self.launches.remove(&launch);
+        self.register.on_launch_ended(launch);
         let now = self.started.elapsed();
         let mut links = self.links.values_mut();
         let linked = links.find(|link| link.launch == Some(launch) && !link.is_adrift());
@@ -367,6 +405,7 @@ impl Server {
         for (launch, cause) in dead {
             self.handle(Event::LaunchEnded { launch, cause });
         }
+        self.hear_inside();
         self.handle(Event::Tick);
     }
 
@@ -383,6 +422,7 @@ impl Server {
     }
 
     fn perform(&mut self, command: Command) {
+        let Some(command) = self.perform_inside(command) else { return };
         match command {
             Command::Admit { session, epoch, lease } => {
                 if let Some(link) = self.links.get_mut(&session) {
@@ -399,7 +439,8 @@ impl Server {
             Command::Launch { launch: number } => {
                 let secret = Secret::random();
                 self.launches.insert(number, secret.clone());
-                let coordinator = format!("ws://{}", self.address);
+                self.register.on_launch(number, &secret);
+                let coordinator = self.address.clone();
                 let ended = Ended::new(number, self.tell_ended.clone());
                 self.platform.launch(Launch { number, secret, coordinator }, ended);
             }
@@ -412,6 +453,7 @@ impl Server {
         tracing::debug!("{session} closed: {reason}");
         if let Some(link) = self.links.remove(&session) {
             link.part(reason);
+            self.register.on_over(session);
         }
     }
 

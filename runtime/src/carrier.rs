@@ -22,6 +22,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::address::Address;
 use crate::connection::Speaker;
 use crate::drive::Drive;
 use crate::lease::Reading;
@@ -55,7 +56,7 @@ pub(crate) struct Greeted {
 /// the same hello is said on another, and the coordinator knows it again.
 pub(crate) async fn greet(
     stream: net::TcpStream,
-    host: &str,
+    address: &Address,
     hello: &Frame,
 ) -> Result<Greeted, Broken> {
     let mut first = Some(stream);
@@ -65,9 +66,9 @@ pub(crate) async fn greet(
         let greeting = async {
             let stream = match stream {
                 Some(stream) => TcpStream::from_std(stream)?,
-                None => TcpStream::connect(host).await?,
+                None => TcpStream::connect(address.host()).await?,
             };
-            say_hello(stream, host, hello).await
+            say_hello(stream, address, hello).await
         };
         let cause = match timeout(HELLO_TIMEOUT, greeting).await {
             Ok(Err(Broken::Link(cause))) => cause,
@@ -83,8 +84,8 @@ pub(crate) async fn greet(
     }
 }
 
-async fn say_hello(stream: TcpStream, host: &str, hello: &Frame) -> Result<Greeted, Broken> {
-    let mut socket = shake_hands(stream, host).await?;
+async fn say_hello(stream: TcpStream, address: &Address, hello: &Frame) -> Result<Greeted, Broken> {
+    let mut socket = shake_hands(stream, address).await?;
     let sent = Reading::now();
     match ask(&mut socket, hello).await? {
         Frame::Welcome { session: name, epoch, lease_ms, secret } => {
@@ -119,7 +120,7 @@ impl Pauses {
 /// One session's life.
 pub(crate) struct Carrier {
     speaker: Speaker,
-    host: String,
+    address: Address,
     name: SessionId,
     /// How long the lease is.
     term: Duration,
@@ -141,7 +142,7 @@ struct Talk {
 
 impl Carrier {
     /// A session that begins.
-    pub(crate) fn new(speaker: Speaker, host: String, greeted: Greeted) -> (Arc<Self>, Socket) {
+    pub(crate) fn new(speaker: Speaker, address: Address, greeted: Greeted) -> (Arc<Self>, Socket) {
         let Greeted { socket, name, epoch, term, secret, sent } = greeted;
         tracing::debug!("welcomed as {name}, lease {term:?}");
         speaker.lease.begin(term, sent);
@@ -153,7 +154,7 @@ impl Carrier {
             heard: Instant::now(),
             is_held_up: false,
         };
-        (Arc::new(Self { speaker, host, name, term, talk: Mutex::new(talk) }), socket)
+        (Arc::new(Self { speaker, address, name, term, talk: Mutex::new(talk) }), socket)
     }
 
     /// Carries frames both ways until the session is over; says why.
@@ -369,7 +370,8 @@ impl Carrier {
     }
 
     async fn resume(&self) -> Result<Socket, Broken> {
-        let mut socket = shake_hands(TcpStream::connect(&self.host).await?, &self.host).await?;
+        let stream = TcpStream::connect(self.address.host()).await?;
+        let mut socket = shake_hands(stream, &self.address).await?;
         self.check_lease()?;
         let (last, epoch, secret) = {
             let talk = self.talk.lock();

@@ -5,6 +5,7 @@ use std::env;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::task::Poll;
@@ -24,7 +25,7 @@ use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
 use crate::asking::report;
-use crate::connection::{Bell, ConnectError, Connection, Speaker};
+use crate::connection::{At, Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
 use crate::here::{HERE, PROCESS};
@@ -91,6 +92,7 @@ enum Workers {
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) coordinator: Option<(String, Secret)>,
+    pub(crate) authorities: Option<PathBuf>,
     pub(crate) workers_max: usize,
     pub(crate) threads: usize,
     pub(crate) place: Place,
@@ -113,6 +115,7 @@ impl Runtime {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         Builder {
             coordinator: None,
+            authorities: None,
             workers_max: cores,
             threads: cores,
             place: Place::Auto,
@@ -281,10 +284,17 @@ impl Builder {
         self
     }
 
-    /// Uses a coordinator that runs elsewhere, by its address `ws://HOST:PORT` and the key that it
-    /// was started with.
+    /// Uses a coordinator that runs elsewhere, by its address, `wss://HOST[:PORT]` or
+    /// `ws://HOST:PORT`, and an application's key. Encryption needs the feature `tls`.
     pub fn coordinator(mut self, address: impl Into<String>, key: Secret) -> Self {
         self.coordinator = Some((address.into(), key));
+        self
+    }
+
+    /// A coordinator elsewhere must show a certificate that one of these authorities, a PEM file,
+    /// has signed. By default the authorities are those that browsers trust.
+    pub fn authorities(mut self, file: impl Into<PathBuf>) -> Self {
+        self.authorities = Some(file.into());
         self
     }
 
@@ -298,7 +308,10 @@ impl Builder {
     pub fn build(self) -> Result<Runtime, StartError> {
         self.environment.clone()?;
         let (address, key, embedded) = match &self.coordinator {
-            Some((address, key)) => (address.clone(), key.clone(), None),
+            Some((address, key)) => {
+                let authorities = self.authorities.clone();
+                (At { address: address.clone(), authorities }, key.clone(), None)
+            }
             None => self.embed()?,
         };
         let bell = Bell::default();
@@ -357,11 +370,11 @@ impl Builder {
     }
 
     /// Starts a coordinator in this process, on loopback, with a key that nobody else knows.
-    fn embed(&self) -> io::Result<(String, Secret, Option<Embedded>)> {
+    fn embed(&self) -> io::Result<(At, Secret, Option<Embedded>)> {
         let key = Secret::random();
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
-        let address = format!("ws://{}", listener.local_addr()?);
+        let address = At { address: format!("ws://{}", listener.local_addr()?), authorities: None };
         let policy = Policy {
             workers_max: self.workers_max,
             threads: self.threads as u32,
@@ -373,7 +386,7 @@ impl Builder {
         let (lease, tariff) = (self.lease, self.tariff.clone());
         let defaults = coordinator::Settings::default();
         let settings = coordinator::Settings { policy, lease, tariff, ..defaults };
-        let config = Config { settings, client_secret: key.clone() };
+        let config = Config { settings, client_secrets: vec![key.clone()] };
         let mut platform = self.platform()?;
         if let Some(emulation) = self.emulation {
             platform = Box::new(Emulated::new(platform, emulation));
@@ -402,7 +415,7 @@ impl Builder {
         Ok(match &self.workers {
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
                 let settings = worker::Settings {
-                    coordinator: launch.coordinator,
+                    coordinator: At { address: launch.coordinator, authorities: None },
                     launch: launch.number,
                     secret: launch.secret,
                     threads,

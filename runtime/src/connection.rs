@@ -10,6 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -18,6 +19,7 @@ use channels::wire::Frame;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 
+use crate::address::Address;
 use crate::carrier::{self, Carrier};
 use crate::deadlock::OwnThread;
 use crate::drive::Drive;
@@ -34,12 +36,27 @@ pub(crate) trait Owner: Send + Sync + 'static {
     fn on_over(&self, cause: &str);
 }
 
+/// Where a coordinator is, as it was told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct At {
+    /// `wss://HOST[:PORT]` or `ws://HOST:PORT`.
+    pub(crate) address: String,
+    /// A PEM file with those who vouch for it.
+    pub(crate) authorities: Option<PathBuf>,
+}
+
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The address cannot be read.
-    #[error("`{0}` is no coordinator's address; expected is `ws://HOST:PORT`")]
+    #[error("`{0}` is no coordinator's address; expected is `wss://HOST` or `ws://HOST:PORT`")]
     Address(String),
+    /// There is no encryption as its address wants it.
+    #[error("encryption: {cause}")]
+    Encryption {
+        /// What is missing.
+        cause: String,
+    },
     /// Nobody answers there.
     #[error("the coordinator at {address} cannot be reached: {cause}")]
     Unreachable {
@@ -90,18 +107,17 @@ impl Connection {
     /// Connects, says hello, and waits to be welcomed. Blocks the thread until then. Links are
     /// worked on the executor, if one is named, or else by [`Connection::lead`].
     pub(crate) fn open(
-        address: &str,
+        coordinator: &At,
         hello: Frame,
         speaker: Speaker,
         home: Option<&Handle>,
     ) -> Result<Self, ConnectError> {
-        let host = address.strip_prefix("ws://").map(|rest| rest.trim_end_matches('/'));
-        let host = host.filter(|host| host.contains(':'));
-        let host = host.ok_or_else(|| ConnectError::Address(address.to_owned()))?.to_owned();
+        let At { address: text, authorities } = coordinator;
+        let address = Address::read(text, authorities.as_deref())?;
         let unreachable =
-            |cause: String| ConnectError::Unreachable { address: address.to_owned(), cause };
+            |cause: String| ConnectError::Unreachable { address: text.clone(), cause };
         let broken = |error: io::Error| unreachable(error.to_string());
-        let stream = TcpStream::connect(&host).map_err(broken)?;
+        let stream = TcpStream::connect(address.host()).map_err(broken)?;
         stream.set_nonblocking(true).map_err(broken)?;
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let executor = executor.map_err(broken)?;
@@ -112,10 +128,10 @@ impl Connection {
         let (stop, stopped) = oneshot::channel();
         let life = move || async move {
             let Speaker { node, lease, owner, .. } = speaker.clone();
-            let cause = match carrier::greet(stream, &host, &hello).await {
+            let cause = match carrier::greet(stream, &address, &hello).await {
                 Ok(greeted) => {
                     welcome.send(Ok(())).ok();
-                    let (carrier, socket) = Carrier::new(speaker, host, greeted);
+                    let (carrier, socket) = Carrier::new(speaker, address, greeted);
                     let cause = tokio::select! {
                         cause = carrier.live(&worked, socket) => cause,
                         _ = stopped => "this node ended".to_owned(),

@@ -108,10 +108,10 @@ impl Drive {
     where
         E: Future<Output = Broken> + Send + 'static,
     {
-        if let Err(error) = socket.get_mut().move_to(self.executor.as_ref()) {
+        if let Err(error) = socket.get_mut().tap_mut().move_to(self.executor.as_ref()) {
             return error.into();
         }
-        let plug = socket.get_ref().plug().clone();
+        let plug = socket.get_ref().tap().plug().clone();
         let link = Link { number, plug: plug.clone(), exchange: Box::pin(exchange(socket)) };
         self.ended.lock().take();
         *self.link.lock() = Some(link);

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::Read;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use coordinator::price::Prices;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::client::Builder;
+use crate::connection::At;
 use crate::deadlock::OwnThread;
 use crate::metrics::machine_memory;
 use crate::reporting::Reporting;
@@ -100,7 +102,10 @@ fn worker_settings(
         expected: "64 hexadecimal digits",
     })?;
     Ok(worker::Settings {
-        coordinator: text("FARSPAWN_COORDINATOR", "the coordinator's address, ws://HOST:PORT")?,
+        coordinator: At {
+            address: text("FARSPAWN_COORDINATOR", "the coordinator's address, wss://HOST")?,
+            authorities: variable("FARSPAWN_CA").map(PathBuf::from),
+        },
         launch: read(&variable, "FARSPAWN_LAUNCH", "the launch's number")?.unwrap_or(0),
         secret,
         threads: read(&variable, "FARSPAWN_WORKER_THREADS", THREADS)?.unwrap_or(2),
@@ -161,6 +166,9 @@ pub(crate) fn apply_environment(
         }
     }
     apply_costs(builder, &variable)?;
+    if let Some(file) = variable("FARSPAWN_CA") {
+        builder.authorities = Some(file.into());
+    }
     if let Some(address) = variable("FARSPAWN_COORDINATOR") {
         let key = variable("FARSPAWN_KEY").as_deref().and_then(Secret::from_hex);
         let key = key.ok_or_else(|| EnvironmentError {

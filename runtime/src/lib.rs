@@ -54,6 +54,7 @@
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
+mod address;
 mod asking;
 mod carrier;
 mod client;

@@ -17,7 +17,9 @@ use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-pub(crate) type Socket = WebSocketStream<Tap>;
+use crate::address::Address;
+
+pub(crate) type Socket = WebSocketStream<Wire>;
 
 /// Why a link is of no use any more.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +182,76 @@ impl AsyncWrite for Tap {
     }
 }
 
+/// A stream, encrypted or not. Encryption keeps nothing back: what it has read it gives at once,
+/// and a flush leaves nothing unwritten that the stream would take.
+pub(crate) enum Wire {
+    Plain(Tap),
+    #[cfg(feature = "tls")]
+    Encrypted(Box<tokio_rustls::client::TlsStream<Tap>>),
+}
+
+impl Wire {
+    pub(crate) fn tap(&self) -> &Tap {
+        match self {
+            Self::Plain(tap) => tap,
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.get_ref().0,
+        }
+    }
+
+    pub(crate) fn tap_mut(&mut self) -> &mut Tap {
+        match self {
+            Self::Plain(tap) => tap,
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => stream.get_mut().0,
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tap) => Pin::new(tap).poll_read(context, buffer),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tap) => Pin::new(tap).poll_write(context, bytes),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tap) => Pin::new(tap).poll_flush(context),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tap) => Pin::new(tap).poll_shutdown(context),
+            #[cfg(feature = "tls")]
+            Self::Encrypted(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
 fn or_pending(done: io::Result<usize>) -> Poll<io::Result<usize>> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
@@ -193,10 +265,12 @@ pub(crate) fn nonce() -> u64 {
 }
 
 /// Makes a socket of a stream.
-pub(crate) async fn shake_hands(stream: TcpStream, host: &str) -> Result<Socket, Broken> {
+pub(crate) async fn shake_hands(stream: TcpStream, address: &Address) -> Result<Socket, Broken> {
     stream.set_nodelay(true)?;
-    let (url, tap) = (format!("ws://{host}"), Tap::new(stream)?);
-    let (socket, _) = client_async_with_config(url, tap, Some(websocket_config())).await?;
+    let wire = address.encrypt(Tap::new(stream)?).await?;
+    // What is encrypted is so already: this only names the host.
+    let url = format!("ws://{}", address.host());
+    let (socket, _) = client_async_with_config(url, wire, Some(websocket_config())).await?;
     Ok(socket)
 }
 

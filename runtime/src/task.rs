@@ -68,7 +68,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Task> {
 }
 
 /// Finds the task that a coordinator asks for, or says why there is none.
-pub(crate) fn find(name: &str, signature: u64) -> Result<&'static Task, String> {
+pub(crate) fn find(name: &str, signature: u64, codec: u8) -> Result<&'static Task, String> {
     let Some(task) = all().find(|task| task.name == name) else {
         return Err(format!(
             "unknown task `{name}`: this worker has {} tasks; if it is in a library, name that \
@@ -76,7 +76,8 @@ pub(crate) fn find(name: &str, signature: u64) -> Result<&'static Task, String> 
             all().count()
         ));
     };
-    if task.signature != signature {
+    // Whoever writes JSON knows no signature; if the types differ, its arguments cannot be read.
+    if task.signature != signature && codec != codec::JSON {
         return Err(format!(
             "task `{name}` has other argument or result types here than where it was spawned: \
              build the client and the worker from the same sources"
@@ -105,6 +106,7 @@ pub fn start<A: Message, R: Message>(
     arguments: Parcel,
     run: fn(A) -> BoxFuture<R>,
 ) -> Started {
+    let in_json = arguments.codec == codec::JSON;
     let arguments = Undelivered::new(node.clone(), arguments);
     let attempt = async move {
         match arguments.unpack::<A>() {
@@ -116,7 +118,9 @@ pub fn start<A: Message, R: Message>(
         let ended = AssertUnwindSafe(attempt).catch_unwind().await;
         let outcome = ended.unwrap_or_else(|panic| Outcome::Panicked(panic_text(&*panic)));
         // Encoding runs the user's code once more.
-        let packing = catch_unwind(AssertUnwindSafe(|| Ended::new(&node, outcome)));
+        let pack =
+            || if in_json { Ended::json(&node, outcome) } else { Ended::new(&node, outcome) };
+        let packing = catch_unwind(AssertUnwindSafe(pack));
         packing.unwrap_or_else(|panic| Ended::panicked(&node, &*panic))
     })
 }
@@ -125,6 +129,18 @@ impl Ended {
     pub(crate) fn new<R: Message>(node: &Arc<Node>, outcome: Outcome<R>) -> Self {
         let packed = pack_outcome(node, &outcome);
         Self { outcome: packed, kept: Box::new(outcome) }
+    }
+
+    /// For whoever wrote the arguments in JSON: the result is a text, in JSON as well.
+    fn json<R: Message>(node: &Arc<Node>, outcome: Outcome<R>) -> Self {
+        let text = match outcome {
+            Outcome::Returned(value) => match codec::to_json(&value) {
+                Ok(text) => Outcome::Returned(text),
+                Err(error) => Outcome::Panicked(format!("its result cannot be sent: {error}")),
+            },
+            other => other.map(|_| String::new()),
+        };
+        Self::new(node, text)
     }
 
     pub(crate) fn panicked(node: &Arc<Node>, panic: &(dyn Any + Send)) -> Self {

@@ -22,7 +22,7 @@ use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 
-use crate::connection::{Bell, ConnectError, Connection, Owner, Speaker};
+use crate::connection::{At, Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
 use crate::fence::Fenced;
 use crate::lease::{Gate, Lease};
@@ -39,7 +39,7 @@ const BLOCKING_THREADS_MAX: usize = 16_384;
 /// What a worker is told at the start.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) coordinator: String,
+    pub(crate) coordinator: At,
     pub(crate) launch: u64,
     pub(crate) secret: Secret,
     pub(crate) threads: usize,
@@ -57,7 +57,7 @@ pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
     let ring = bell.clone();
     let node = Node::new(move || ring.ring());
     let executor = executor(settings, &node).map_err(|error| ConnectError::Unreachable {
-        address: settings.coordinator.clone(),
+        address: settings.coordinator.address.clone(),
         cause: error.to_string(),
     })?;
     let lease = Lease::of_worker();
@@ -154,7 +154,7 @@ impl Owner for Worker {
         match frame {
             Frame::Run { task, attempt, name, signature, timeout_ms, arguments } => {
                 self.gauge.on_run();
-                match task::find(&name, signature) {
+                match task::find(&name, signature, arguments.codec) {
                     Ok(found) => self.run((task, attempt), found, timeout_ms, arguments),
                     Err(reason) => self.refuse((task, attempt), &arguments, reason),
                 }

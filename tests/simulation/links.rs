@@ -11,7 +11,7 @@ use coordinator::Event;
 use crate::host::State;
 use crate::network::Happening;
 use crate::planted::Plant;
-use crate::world::World;
+use crate::world::{LEASE, World};
 
 /// One session's ends, and which link it is on.
 pub(crate) struct Link {
@@ -152,7 +152,9 @@ impl World {
         }
         let (last, number) = (self.links[host].host.received(), self.links[host].number);
         let when = self.network.arrival(host, true, now, &mut self.random);
-        if self.random.once_in(4) {
+        // Without its client a program has no end that could be looked at.
+        let may_break = host != 0 || now - self.hosts[host].heard < LEASE / 2;
+        if self.random.once_in(4) && may_break {
             // It breaks at once, before or after the coordinator has heard.
             self.cut(host);
         }

@@ -27,7 +27,7 @@ use crate::planted::Plant;
 use crate::program::{Arguments, Program, act};
 
 /// Silence after which a worker is fenced, in microseconds.
-const LEASE: u64 = 6_000;
+pub(crate) const LEASE: u64 = 6_000;
 /// Within this time the home hears what a worker said, or has fenced it: a batch is late by less
 /// than a lease, and so is the next one, or else it is silent for longer.
 const LAG: u64 = 3 * LEASE;

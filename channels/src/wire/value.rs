@@ -188,6 +188,21 @@ pub struct Stats {
     pub channels: u64,
 }
 
+impl Stats {
+    /// What two are together.
+    pub fn add(&mut self, other: &Self) {
+        self.workers += other.workers;
+        self.starting += other.starting;
+        self.running += other.running;
+        self.pooled += other.pooled;
+        self.ended += other.ended;
+        self.launches += other.launches;
+        self.workers_us += other.workers_us;
+        self.tasks_us += other.tasks_us;
+        self.channels += other.channels;
+    }
+}
+
 impl fmt::Debug for Parcel {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{} B", self.payload.len())?;

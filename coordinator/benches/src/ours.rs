@@ -41,7 +41,7 @@ pub(crate) fn run(
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("ws://{}", listener.local_addr()?);
         let (_stop, stopped) = oneshot::channel();
-        let config = Config { settings, client_secret: KEY };
+        let config = Config { settings, client_secrets: vec![KEY] };
         serve(listener, config, platform, stopped).await?;
         Ok(())
     })

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use channels::id::SessionId;
-use channels::wire::{self, Vitals};
+use channels::wire::{self, Stats, Vitals};
 use serde::Serialize;
 
 use super::{Scheduler, Worker};
@@ -91,6 +91,23 @@ impl Scheduler {
         let cores = f64::from(worker.vitals.cores);
         if let Some(steer) = &mut self.steer {
             steer.on_granted(now, session, cores);
+        }
+    }
+
+    /// How the whole is.
+    pub fn stats(&self, now: Duration, channels: usize) -> Stats {
+        let age = |worker: &Worker| now.saturating_sub(worker.poll.start);
+        let workers = self.totals.workers + self.workers.values().map(age).sum();
+        Stats {
+            workers: self.workers.len() as u32,
+            starting: self.starting.len() as u32,
+            running: (self.tasks.len() - self.pool.len()) as u32,
+            pooled: self.pool.len() as u32,
+            ended: self.totals.ended,
+            launches: self.totals.launches,
+            workers_us: workers.as_micros() as u64,
+            tasks_us: self.totals.tasks.as_micros() as u64,
+            channels: channels as u64,
         }
     }
 

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use channels::id::SessionId;
 use channels::wire::{Envelope, Frame, link_batch, read_batch};
 use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -27,7 +28,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time from the handshake to the first frame.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Connections at once, those that have not said hello included.
-const CONNECTIONS_MAX: usize = 16_384;
+pub(crate) const CONNECTIONS_MAX: usize = 16_384;
 /// Time to take what still waits when the session has ended.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -36,7 +37,7 @@ const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITING_BYTES_MAX: usize = 256 << 10;
 
 /// A connection's first frame, and how to answer it.
-pub(super) struct Opening {
+pub(crate) struct Opening {
     pub(super) frame: Frame,
     pub(super) out: Outgoing,
     /// Where to say whose link it is; none if it was turned away.
@@ -45,14 +46,14 @@ pub(super) struct Opening {
 
 /// A link, and the session that it is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
+pub(crate) struct Name {
     pub(super) session: SessionId,
     /// Counts the connections of this server; a later link has a higher number.
     pub(super) link: u64,
 }
 
 /// Where a connection's batches go. When it is dropped the connection ends after its last words.
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     batches: mpsc::UnboundedSender<Bytes>,
     ended: oneshot::Sender<()>,
     writing: Arc<Writing>,
@@ -115,22 +116,50 @@ impl Outgoing {
 }
 
 /// How a link ended.
-pub(super) enum Leaving {
+pub(crate) enum Leaving {
     /// The socket did not hold; the session may go on with another.
     Broke(String),
     /// What came is no frame: whoever writes it writes it again.
     Garbled(String),
 }
 
-pub(super) async fn accept(listener: TcpListener, inbox: mpsc::Sender<Input>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Which server a connection is for, by its first frame; or how to turn it away.
+pub(crate) type Door = Arc<dyn Fn(&Frame) -> Result<mpsc::Sender<Input>, Box<Frame>> + Send + Sync>;
+
+/// What a connection's bytes go through before they are a WebSocket's.
+pub(crate) trait Wrap: Clone + Send + Sync + 'static {
+    /// The stream inside.
+    type Stream: Stream;
+    /// Makes it: the handshake of TLS, say.
+    fn wrap(&self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// They are not encrypted.
+#[derive(Clone)]
+pub(crate) struct Plain;
+
+impl Wrap for Plain {
+    type Stream = TcpStream;
+
+    async fn wrap(&self, stream: TcpStream) -> io::Result<TcpStream> {
+        Ok(stream)
+    }
+}
+
+/// Accepts connections as long as it is polled. Each holds a permit of `room` while it is there.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    door: Door,
+    wrap: impl Wrap,
+    room: Arc<Semaphore>,
+) {
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let inbox = inbox.clone();
+                let (door, wrap) = (door.clone(), wrap.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, inbox).await {
+                    if let Err(error) = connection(stream, &wrap, &door).await {
                         tracing::debug!("a connection came to nothing: {error}");
                     }
                     drop(permit);
@@ -163,21 +192,26 @@ enum Unconnected {
 }
 
 /// A connection's whole life.
-async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(), Unconnected> {
+async fn connection(stream: TcpStream, wrap: &impl Wrap, door: &Door) -> Result<(), Unconnected> {
     stream.set_nodelay(true)?;
+    let stream = timeout(HANDSHAKE_TIMEOUT, wrap.wrap(stream)).await??;
+    serve(stream, door).await
+}
+
+async fn serve<S: Stream>(stream: S, door: &Door) -> Result<(), Unconnected> {
     let accepting = accept_async_with_config(stream, Some(websocket_config()));
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
     let frame = match timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await? {
         Err(Unconnected::Malformed(error)) => {
             // Of another version, perhaps: it will not understand this, but see which one it is.
-            let turned = link_batch(&Frame::Turned { reason: error.to_string() });
-            timeout(HELLO_TIMEOUT, socket.send(Message::Binary(turned)))
-                .await?
-                .map_err(Box::new)?;
-            timeout(HELLO_TIMEOUT, socket.close(None)).await?.map_err(Box::new)?;
+            turn_away(socket, &Frame::Turned { reason: error.to_string() }).await?;
             return Err(error.into());
         }
         frame => frame?,
+    };
+    let inbox = match door(&frame) {
+        Ok(inbox) => inbox,
+        Err(turned) => return turn_away(socket, &turned).await,
     };
     let (out, Waiting { batches, ended, writing }) = Outgoing::new();
     let (name, named) = oneshot::channel();
@@ -196,6 +230,14 @@ async fn connection(stream: TcpStream, inbox: mpsc::Sender<Input>) -> Result<(),
     inbox.send(Input::Left { name, leaving }).await.map_err(|_| Unconnected::Over)
 }
 
+async fn turn_away<S: Stream>(mut socket: Socket<S>, frame: &Frame) -> Result<(), Unconnected> {
+    tracing::debug!("a connection is turned away: {frame}");
+    let turned = socket.send(Message::Binary(link_batch(frame)));
+    timeout(HELLO_TIMEOUT, turned).await?.map_err(Box::new)?;
+    timeout(HELLO_TIMEOUT, socket.close(None)).await?.map_err(Box::new)?;
+    Ok(())
+}
+
 /// Waits until the link was replaced; or until the session has ended and its last words have had
 /// their time: whoever does not read must not hold for ever what waits for it.
 async fn outlast(session_ended: oneshot::Receiver<()>) -> String {
@@ -208,9 +250,14 @@ async fn outlast(session_ended: oneshot::Receiver<()>) -> String {
     }
 }
 
-type Socket = WebSocketStream<TcpStream>;
+/// Plain, or encrypted.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
-async fn first_frame(socket: &mut Socket) -> Result<Frame, Unconnected> {
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+type Socket<S> = WebSocketStream<S>;
+
+async fn first_frame<S: Stream>(socket: &mut Socket<S>) -> Result<Frame, Unconnected> {
     let message = socket.next().await.ok_or(Unconnected::Silent)?.map_err(Box::new)?;
     let (envelope, frames) = read_batch(message.into_data())?;
     let alone = envelope == Envelope::LINK && frames.len() == 1;
@@ -218,9 +265,9 @@ async fn first_frame(socket: &mut Socket) -> Result<Frame, Unconnected> {
 }
 
 /// Reads until the link ends; says how. Nothing more is heard of who was turned away.
-async fn read(
+async fn read<S: Stream>(
     name: Option<Name>,
-    mut source: futures::stream::SplitStream<Socket>,
+    mut source: futures::stream::SplitStream<Socket<S>>,
     inbox: &mpsc::Sender<Input>,
 ) -> Leaving {
     loop {
@@ -255,9 +302,9 @@ async fn read(
 }
 
 /// Writes until the link or the session ends; says how.
-async fn write(
+async fn write<S: Stream>(
     name: Option<Name>,
-    mut sink: futures::stream::SplitSink<Socket, Message>,
+    mut sink: futures::stream::SplitSink<Socket<S>, Message>,
     mut waiting: mpsc::UnboundedReceiver<Bytes>,
     writing: &Writing,
     inbox: &mpsc::Sender<Input>,

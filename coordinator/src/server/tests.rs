@@ -21,8 +21,8 @@ impl Platform for Nowhere {
 
 fn server() -> Server {
     let settings = Settings { lease: Duration::from_secs(3600), ..Settings::default() };
-    let config = Config { settings, client_secret: Secret([1; 32]) };
-    Server::new(([127, 0, 0, 1], 1).into(), config, Box::new(Nowhere::default()))
+    let config = Config { settings, client_secrets: vec![Secret([1; 32])] };
+    Server::new("ws://127.0.0.1:1".to_owned(), config, Box::new(Nowhere::default()))
 }
 
 fn build() -> Build {

@@ -1,0 +1,314 @@
+//! Which server a connection is for, and which application a key is of.
+//!
+//! Each client has a *realm*: a coordinator of its own, with workers, tasks and channels that
+//! nobody else reaches, whichever application it is of. A realm begins with its client's hello and
+//! ends with its last session. An application has one more, for the tasks that came over HTTP, from
+//! the first such task on.
+//!
+//! The application comes from the credential, never from a message: a client shows its key, a
+//! worker the secret of a launch, and a link that resumes a session goes where the session is and
+//! shows its secret there. Where to look for a launch is found by a hash with random keys, so that
+//! the time of the search says nothing of the secret; the realm compares it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+
+use channels::id::SessionId;
+use channels::node::Node;
+use channels::wire::{Frame, Role, Secret, Stats};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::Settings;
+use crate::platform::Platform;
+use crate::scheduler::Totals;
+use crate::server::{Config, INPUTS_WAITING_MAX, Input, Register, Server};
+
+/// Makes the place where an application's workers run, for each of its clients.
+pub type MakePlatform = Box<dyn Fn() -> Box<dyn Platform> + Send + Sync>;
+
+/// An application: whose tasks, on which workers, with which keys.
+pub struct Application {
+    /// Its name, for people and metrics.
+    pub name: String,
+    /// Each opens it. More than one, so that a key can be replaced while it is in use.
+    pub keys: Vec<Secret>,
+    /// What each of its coordinators is told.
+    pub settings: Settings,
+    /// Clients at once, not counting HTTP.
+    pub clients_max: usize,
+    /// Where its workers run.
+    pub platform: MakePlatform,
+}
+
+/// The desk where all connections come by.
+pub(super) struct Desk {
+    this: Weak<Self>,
+    pub(super) applications: Vec<Application>,
+    /// Where workers find it.
+    address: String,
+    hasher: RandomState,
+    state: Mutex<State>,
+    /// A realm has ended.
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    realms: BTreeMap<u64, Realm>,
+    sessions: BTreeMap<SessionId, u64>,
+    launches: BTreeMap<u64, u64>,
+    next_realm: u64,
+    next_session: u64,
+    is_stopping: bool,
+    /// What realms did that have ended, by application.
+    done: BTreeMap<usize, Totals>,
+}
+
+struct Realm {
+    application: usize,
+    /// Of its client's hello; none if that is inside.
+    nonce: Option<u64>,
+    inbox: mpsc::Sender<Input>,
+    /// Dropped, it ends the realm.
+    _stop: oneshot::Sender<()>,
+}
+
+/// Why there is no realm.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("the coordinator is stopping")]
+    Stopping,
+    #[error("the application has {0} clients, as many as it may have")]
+    Clients(usize),
+}
+
+impl Desk {
+    pub(super) fn new(applications: Vec<Application>, address: String) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            applications,
+            address,
+            hasher: RandomState::new(),
+            state: Mutex::default(),
+            ended: Notify::new(),
+        })
+    }
+
+    /// Which application a key is of. All keys are looked at, whichever it is.
+    pub(super) fn find(&self, shown: &Secret) -> Option<usize> {
+        let mut found = None;
+        for (at, application) in self.applications.iter().enumerate() {
+            for key in &application.keys {
+                if key.matches(shown) {
+                    found = Some(at);
+                }
+            }
+        }
+        found
+    }
+
+    /// Where a connection with this first frame goes on; or what it is answered.
+    pub(super) fn lead(&self, frame: &Frame) -> Result<mpsc::Sender<Input>, Box<Frame>> {
+        let turned = |reason: &str| Box::new(Frame::Turned { reason: reason.to_owned() });
+        let unknown = "its secret is not the one that was given out, or was used before";
+        match frame {
+            Frame::Hello { role: Role::Client { .. }, secret, nonce, .. } => {
+                let application = self.find(secret).ok_or_else(|| turned(unknown))?;
+                let opened = self.client(application, *nonce);
+                opened.map_err(|refused| turned(&refused.to_string()))
+            }
+            Frame::Hello { role: Role::Worker { .. }, secret, .. } => {
+                let state = self.state.lock();
+                let realm = state.launches.get(&self.hash(secret));
+                let realm = realm.and_then(|realm| state.realms.get(realm));
+                realm.map(|realm| realm.inbox.clone()).ok_or_else(|| turned(unknown))
+            }
+            Frame::Resume { session, .. } => {
+                let state = self.state.lock();
+                let realm = state.sessions.get(session);
+                let realm = realm.and_then(|realm| state.realms.get(realm));
+                // As a server answers, so that nobody learns which sessions there are.
+                let reason = "the session is over, or the secret is not its own";
+                let fenced = || Box::new(Frame::Fenced { reason: reason.to_owned() });
+                realm.map(|realm| realm.inbox.clone()).ok_or_else(fenced)
+            }
+            _ => Err(turned("a hello was expected")),
+        }
+    }
+
+    /// A client's realm: a new one, unless it says hello again.
+    fn client(&self, application: usize, nonce: u64) -> Result<mpsc::Sender<Input>, Refused> {
+        let mut state = self.state.lock();
+        let mut own = state.realms.values().filter(|realm| realm.application == application);
+        if let Some(realm) = own.clone().find(|realm| realm.nonce == Some(nonce)) {
+            return Ok(realm.inbox.clone());
+        }
+        let clients_max = self.applications[application].clients_max;
+        if own.by_ref().filter(|realm| realm.nonce.is_some()).count() >= clients_max {
+            return Err(Refused::Clients(clients_max));
+        }
+        self.open(&mut state, application, Some(nonce), None)
+    }
+
+    /// A realm whose client is a node of this process.
+    pub(super) fn inside(
+        &self,
+        application: usize,
+        node: Arc<Node>,
+        rung: Arc<Notify>,
+    ) -> Result<(), Refused> {
+        let mut state = self.state.lock();
+        self.open(&mut state, application, None, Some((node, rung))).map(|_| ())
+    }
+
+    fn open(
+        &self,
+        state: &mut State,
+        number: usize,
+        nonce: Option<u64>,
+        inside: Option<(Arc<Node>, Arc<Notify>)>,
+    ) -> Result<mpsc::Sender<Input>, Refused> {
+        let Some(desk) = self.this.upgrade().filter(|_| !state.is_stopping) else {
+            return Err(Refused::Stopping);
+        };
+        state.next_realm += 1;
+        let realm = state.next_realm;
+        let (inbox, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
+        let (stop, stopped) = oneshot::channel();
+        let application = &self.applications[number];
+        let config = Config {
+            settings: application.settings.clone(),
+            client_secrets: application.keys.clone(),
+        };
+        let platform = (application.platform)();
+        let book = Book { desk: desk.clone(), realm, hashes: BTreeMap::new() };
+        let address = self.address.clone();
+        tracing::info!("{}: realm {realm} begins", application.name);
+        tokio::spawn(async move {
+            let mut server = Server::new(address, config, platform).within(Box::new(book));
+            if let Some((node, rung)) = inside {
+                server.attach(node, rung);
+            }
+            let totals = server.run(inputs, stopped).await;
+            desk.close(realm, totals);
+        });
+        let opened = Realm { application: number, nonce, inbox: inbox.clone(), _stop: stop };
+        state.realms.insert(realm, opened);
+        Ok(inbox)
+    }
+
+    fn close(&self, number: u64, totals: Totals) {
+        let mut state = self.state.lock();
+        state.sessions.retain(|_, realm| *realm != number);
+        state.launches.retain(|_, realm| *realm != number);
+        if let Some(realm) = state.realms.remove(&number) {
+            state.done.entry(realm.application).or_default().add(totals);
+            let name = &self.applications[realm.application].name;
+            tracing::info!("{name}: realm {number} has ended: {totals:?}");
+        }
+        drop(state);
+        self.ended.notify_waiters();
+    }
+
+    /// How an application is: its clients, and the sum over its realms.
+    pub(super) async fn stats(&self, application: usize) -> (usize, Stats) {
+        let (inboxes, clients, done) = {
+            let state = self.state.lock();
+            let own = state.realms.values().filter(|realm| realm.application == application);
+            let inboxes: Vec<_> = own.clone().map(|realm| realm.inbox.clone()).collect();
+            let clients = own.filter(|realm| realm.nonce.is_some()).count();
+            (inboxes, clients, state.done.get(&application).copied().unwrap_or_default())
+        };
+        let mut stats = done.stats();
+        for inbox in inboxes {
+            let (answer, answered) = oneshot::channel();
+            if inbox.send(Input::Asked(answer)).await.is_ok()
+                && let Ok(realm) = answered.await
+            {
+                stats.add(&realm);
+            }
+        }
+        (clients, stats)
+    }
+
+    /// From now on no client comes.
+    pub(super) fn drain(&self) {
+        self.state.lock().is_stopping = true;
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.state.lock().is_stopping
+    }
+
+    /// Waits until no client is there any more.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let mut ended = std::pin::pin!(self.ended.notified());
+            ended.as_mut().enable();
+            if self.state.lock().realms.values().all(|realm| realm.nonce.is_none()) {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Ends all realms. They tell their nodes.
+    pub(super) fn stop(&self) {
+        // Each ends when this end of it is dropped.
+        let stops: Vec<_> = {
+            let mut state = self.state.lock();
+            state.is_stopping = true;
+            state.sessions.clear();
+            state.launches.clear();
+            std::mem::take(&mut state.realms).into_values().collect()
+        };
+        drop(stops);
+    }
+
+    fn hash(&self, secret: &Secret) -> u64 {
+        self.hasher.hash_one(secret.0)
+    }
+}
+
+/// What a realm says of its sessions and launches.
+struct Book {
+    desk: Arc<Desk>,
+    realm: u64,
+    /// Of each launch's secret.
+    hashes: BTreeMap<u64, u64>,
+}
+
+impl Register for Book {
+    fn name_session(&mut self) -> SessionId {
+        let mut state = self.desk.state.lock();
+        state.next_session += 1;
+        let session = SessionId(state.next_session);
+        state.sessions.insert(session, self.realm);
+        session
+    }
+
+    fn on_launch(&mut self, launch: u64, secret: &Secret) {
+        let hash = self.desk.hash(secret);
+        self.hashes.insert(launch, hash);
+        self.desk.state.lock().launches.insert(hash, self.realm);
+    }
+
+    fn on_launch_ended(&mut self, launch: u64) {
+        if let Some(hash) = self.hashes.remove(&launch) {
+            self.desk.state.lock().launches.remove(&hash);
+        }
+    }
+
+    fn on_over(&mut self, session: SessionId) {
+        self.desk.state.lock().sessions.remove(&session);
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Application({}, {} keys)", self.name, self.keys.len())
+    }
+}

@@ -1,0 +1,187 @@
+//! What the command line says of the service.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use channels::wire::Secret;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use super::{Application, Config, MakePlatform, Tls, serve};
+use crate::Settings;
+
+/// Bytes of an application's name.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Flags of `farspawn coordinator` for several applications, TLS and HTTP.
+#[derive(Clone, Debug, Args)]
+pub struct Flags {
+    /// An application and a file with its key, as --key-file; twice with one name for two keys that
+    /// both open it, so that one can be replaced
+    #[arg(long = "app", value_name = "NAME=KEY_FILE", value_parser = named)]
+    applications: Vec<(String, PathBuf)>,
+    /// A worker program of one application's own
+    #[arg(long = "app-program", value_name = "NAME=PROGRAM", value_parser = named)]
+    programs: Vec<(String, PathBuf)>,
+    /// Where to serve HTTP: tasks for clients in any language, metrics
+    #[arg(long, value_name = "IP:PORT")]
+    http: Option<SocketAddr>,
+    /// The certificate chain of both addresses, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key, a PEM file
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Listen without TLS off loopback: for a load balancer that ends TLS in front
+    #[arg(long, conflicts_with = "tls_cert")]
+    plaintext: bool,
+    /// Where workers find the coordinator [default: where it listens]
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Clients of an application at once
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    clients: u32,
+    /// Milliseconds that clients may go on once the coordinator is told to stop
+    #[arg(long, default_value_t = 30_000, value_name = "MS")]
+    drain_ms: u64,
+}
+
+/// `NAME=VALUE`.
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=FILE is expected")?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_plain) {
+        return Err(format!(
+            "an application's name has 1 to {NAME_BYTES_MAX} letters, digits, `-` and `_`"
+        ));
+    }
+    if value.is_empty() {
+        return Err("a file is expected after `=`".to_owned());
+    }
+    Ok((name.to_owned(), value.into()))
+}
+
+impl Flags {
+    /// Whether any of them was given. Otherwise there is one application, with one client.
+    pub fn is_wanted(&self) -> bool {
+        !self.applications.is_empty()
+            || !self.programs.is_empty()
+            || self.http.is_some()
+            || self.tls_cert.is_some()
+            || self.plaintext
+            || self.public_url.is_some()
+    }
+
+    /// Whether anybody has a key by them.
+    pub fn has_applications(&self) -> bool {
+        !self.applications.is_empty()
+    }
+
+    /// Whether an address may be listened at.
+    fn check(&self, address: SocketAddr, flag: &str) -> anyhow::Result<()> {
+        let is_safe = address.ip().is_loopback() || self.tls_cert.is_some() || self.plaintext;
+        ensure!(
+            is_safe,
+            "{flag} {address}: off loopback the link must be encrypted: give --tls-cert and \
+             --tls-key, or --plaintext if a load balancer ends TLS in front"
+        );
+        Ok(())
+    }
+
+    /// The applications; the first without a name of its own.
+    fn applications(
+        &self,
+        first: Option<Secret>,
+        settings: &Settings,
+        read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
+        platform: impl Fn(Option<&Path>) -> anyhow::Result<MakePlatform>,
+    ) -> anyhow::Result<Vec<Application>> {
+        let mut keys: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
+        keys.extend(first.map(|key| ("default".to_owned(), vec![key])));
+        for (name, file) in &self.applications {
+            let key = read_key(file)?;
+            if let Some((other, _)) = keys.iter().find(|(_, keys)| keys.contains(&key)) {
+                bail!("--app {name}={}: {other} has this key already", file.display());
+            }
+            keys.entry(name.clone()).or_default().push(key);
+        }
+        for (name, _) in &self.programs {
+            ensure!(keys.contains_key(name), "--app-program {name}=…: there is no --app {name}=…");
+        }
+        let application = |(name, keys): (String, Vec<Secret>)| {
+            let own = self.programs.iter().rfind(|(of, _)| *of == name);
+            Ok(Application {
+                platform: platform(own.map(|(_, path)| path.as_path()))?,
+                name,
+                keys,
+                settings: settings.clone(),
+                clients_max: self.clients as usize,
+            })
+        };
+        keys.into_iter().map(application).collect()
+    }
+
+    /// Runs the service until a signal says stop. Prints its addresses, a line each.
+    ///
+    /// # Errors
+    ///
+    /// If something of it cannot be, with what is expected.
+    pub async fn run(
+        self,
+        listen: SocketAddr,
+        first: Option<Secret>,
+        settings: &Settings,
+        read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
+        platform: impl Fn(Option<&Path>) -> anyhow::Result<MakePlatform>,
+    ) -> anyhow::Result<()> {
+        self.check(listen, "--listen")?;
+        let applications = self.applications(first, settings, read_key, platform)?;
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificates), Some(key)) => Some(Tls::read(certificates, key)?),
+            _ => None,
+        };
+        let [relay, web] = if tls.is_some() { ["wss", "https"] } else { ["ws", "http"] };
+        let listener = TcpListener::bind(listen).await;
+        let listener = listener.with_context(|| format!("--listen {listen}"))?;
+        println!("{relay}://{}", listener.local_addr()?);
+        let mut http = None;
+        if let Some(address) = self.http {
+            self.check(address, "--http")?;
+            let bound = TcpListener::bind(address).await;
+            let bound = bound.with_context(|| format!("--http {address}"))?;
+            println!("{web}://{}", bound.local_addr()?);
+            http = Some(bound);
+        }
+        let drain = Duration::from_millis(self.drain_ms);
+        let config = Config { applications, address: self.public_url, tls, drain };
+        let (stop, stopped) = oneshot::channel();
+        let mut terminated =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminated.recv() => {}
+            }
+            stop.send(()).ok();
+        });
+        serve(listener, http, config, stopped).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        assert_eq!(named("a-1_B=/k"), Ok(("a-1_B".to_owned(), "/k".into())));
+        for wrong in ["", "a", "=k", "a=", "a b=k", "ä=k", &format!("{}=k", "x".repeat(65))] {
+            assert!(named(wrong).is_err(), "{wrong}");
+        }
+    }
+}

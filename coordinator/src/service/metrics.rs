@@ -1,0 +1,42 @@
+//! How an application is, as Prometheus reads it (text format 0.0.4).
+
+use std::fmt::Write;
+
+use channels::wire::Stats;
+
+/// One application's metrics.
+pub(super) fn write(application: &str, clients: usize, jobs: usize, stats: &Stats) -> String {
+    let seconds = |us: u64| us as f64 / 1e6;
+    let gauges = [
+        ("clients", "Clients that are connected, or may resume.", clients as f64),
+        ("jobs_pending", "Tasks that came over HTTP and have not ended.", jobs as f64),
+        ("workers", "Workers that are there.", f64::from(stats.workers)),
+        ("workers_starting", "Workers launched that have not said hello.", stats.starting.into()),
+        ("tasks_running", "Tasks on workers.", stats.running.into()),
+        ("tasks_waiting", "Tasks that wait for a worker.", stats.pooled.into()),
+        ("channels", "Channels whose home is the coordinator.", stats.channels as f64),
+    ];
+    let counters = [
+        ("tasks_ended", "Tasks that ended, however.", stats.ended as f64),
+        ("launches", "Workers launched; on Lambda, invocations.", stats.launches as f64),
+        ("worker_seconds", "Time that workers were there.", seconds(stats.workers_us)),
+        ("task_seconds", "Time that tasks ran.", seconds(stats.tasks_us)),
+    ];
+    let mut text = String::new();
+    let mut add = |name: &str, kind: &str, help: &str, value: f64| {
+        // Writing to a string cannot fail.
+        write!(
+            text,
+            "# HELP farspawn_{name} {help}\n# TYPE farspawn_{name} {kind}\n\
+             farspawn_{name}{{application=\"{application}\"}} {value}\n"
+        )
+        .ok();
+    };
+    for (name, help, value) in gauges {
+        add(name, "gauge", help, value);
+    }
+    for (name, help, value) in counters {
+        add(&format!("{name}_total"), "counter", help, value);
+    }
+    text
+}

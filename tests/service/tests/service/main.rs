@@ -1,0 +1,8 @@
+//! `farspawn coordinator` as a service, as a process, from outside.
+//!
+//! - `gate`: who gets in, and who does not. `jobs`: tasks over HTTP. `clients`: programs, several
+//!   at once, through TLS, and what becomes of them when the coordinator stops.
+
+mod clients;
+mod gate;
+mod jobs;
