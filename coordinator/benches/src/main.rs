@@ -15,7 +15,8 @@
 //!   `websocket` and `nats` are the links.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table and JSON.
 //! - `stalled`: what one channel that nobody receives from does to many others.
-//! - `tasks`: what an empty task costs. `memory`: what the coordinator keeps for a channel and for a connection.
+//! - `tasks`: what an empty task costs.
+//! - `memory`: what the coordinator keeps for a channel and for a connection.
 //!
 //! A process that dies ends the run with an error; the others go with it, for each ends with its
 //! standard input.
