@@ -376,6 +376,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Goodbye {}
         | Frame::Abort { .. }
         | Frame::Finished { .. }
+        | Frame::Draining { .. }
+        | Frame::Unstarted { .. }
         | Frame::Report { .. }
         | Frame::Measures { .. }
         | Frame::Bill { .. }

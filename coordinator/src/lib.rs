@@ -29,6 +29,7 @@ use channels::wire::{Build, Frame, PROTOCOL_VERSION, Place, Role, Stats};
 
 pub mod bill;
 mod deadlock;
+mod departure;
 #[cfg(feature = "service")]
 pub mod doctor;
 mod event;
@@ -100,6 +101,8 @@ struct Session {
     spoke: Duration,
     /// Large values that come in pieces.
     incoming: Inbox,
+    /// Why it will leave, if it said so.
+    leaving: Option<String>,
 }
 
 impl Coordinator {
@@ -215,8 +218,8 @@ impl Coordinator {
         build: Option<Build>,
         commands: &mut Vec<Command>,
     ) {
-        let session_now =
-            Session { role, build, heard: now, spoke: now, incoming: Inbox::default() };
+        let (incoming, leaving) = (Inbox::default(), None);
+        let session_now = Session { role, build, heard: now, spoke: now, incoming, leaving };
         self.sessions.insert(session, session_now);
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
@@ -361,12 +364,6 @@ impl Coordinator {
             }
             other => self.on_question(now, session, other, commands),
         }
-    }
-
-    fn on_goodbye(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {
-        self.relay.leave(session, commands);
-        self.forget(now, session, "the worker left with tasks", commands);
-        commands.push(Command::Close { session, reason: "goodbye".to_owned() });
     }
 
     /// Whatever its links look like, a worker that is dead will not come back.

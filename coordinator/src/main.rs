@@ -13,10 +13,8 @@ use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
 use coordinator::bill::Tariff;
-use coordinator::placement;
-#[cfg(feature = "service")]
-use coordinator::platform::Platform;
-use coordinator::platform::{Local, Program};
+use coordinator::placement::{self, Choice};
+use coordinator::platform::{Local, Platform, Program};
 use coordinator::price::{Architecture, Prices};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
@@ -80,10 +78,14 @@ struct Coordinate {
     /// Memory that workers are billed for, in MB [default: by the paper's Table 1 for the threads]
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
     billed_mb: Option<u32>,
+    /// Workers are invocations of this AWS Lambda function (built with the feature `aws`); how many
+    /// threads each has follows from its memory
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["program", "threads"])]
+    function: Option<String>,
     #[cfg(feature = "service")]
     #[command(flatten)]
     service: coordinator::service::flags::Flags,
-    /// What a worker runs: the client's own program, and its arguments
+    /// What a worker on this machine runs: the client's own program, and its arguments
     #[arg(last = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
@@ -109,22 +111,15 @@ async fn main() -> anyhow::Result<()> {
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
-    let settings = flags.settings()?;
     #[cfg(feature = "service")]
     if flags.service.is_wanted() || key.is_none() {
-        ensure_some_key(&flags)?;
-        let service = flags.service.clone();
-        let platform = |own: Option<&Path>| {
-            let program = flags.program(own)?;
-            let make = move || Box::new(Local::new(program.clone())) as Box<dyn Platform>;
-            Ok(Box::new(make) as coordinator::service::MakePlatform)
-        };
-        return service.run(flags.listen, key, &settings, read_or_make_key, platform).await;
+        return serve_applications(flags, key).await;
     }
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
-    let platform = Box::new(Local::new(flags.program(None)?));
+    let workers = flags.workers_at(flags.function.as_deref(), None)?;
+    let (settings, platform) = (flags.settings(&workers)?, workers.platform()?);
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -142,18 +137,72 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "service")]
-fn ensure_some_key(flags: &Coordinate) -> anyhow::Result<()> {
+async fn serve_applications(flags: Coordinate, first: Option<Secret>) -> anyhow::Result<()> {
+    use coordinator::service::flags::Own;
+    let has_keys = first.is_some() || flags.service.has_applications();
     anyhow::ensure!(
-        flags.key_file.is_some() || flags.service.has_applications(),
+        has_keys,
         "--app NAME=KEY_FILE or --key-file FILE is needed: nobody gets in without a key"
     );
-    Ok(())
+    let site = |own: Own<'_>| {
+        let function = match own {
+            Own::Program(_) => None,
+            Own::Function(name) => Some(name),
+            Own::None => flags.function.as_deref(),
+        };
+        let program = if let Own::Program(path) = own { Some(path) } else { None };
+        let workers = flags.workers_at(function, program)?;
+        let settings = flags.settings(&workers)?;
+        let make = move || workers.platform();
+        Ok((settings, Box::new(make) as coordinator::service::MakePlatform))
+    };
+    flags.service.clone().run(flags.listen, first, read_or_make_key, site).await
+}
+
+/// Where an application's workers run.
+enum Workers {
+    Processes(Program),
+    #[cfg(feature = "aws")]
+    Function(coordinator::platform::aws::Aws),
+}
+
+impl Workers {
+    /// For one coordinator.
+    fn platform(&self) -> std::io::Result<Box<dyn Platform>> {
+        Ok(match self {
+            Self::Processes(program) => Box::new(Local::new(program.clone())),
+            #[cfg(feature = "aws")]
+            Self::Function(aws) => Box::new(aws.again()?),
+        })
+    }
+
+    /// Sets what a policy must know of them. True if they cost something while they wait.
+    fn prepare(&self, policy: &mut Policy) -> bool {
+        match self {
+            Self::Processes(program) => {
+                Local::new(program.clone()).prepare(policy);
+                false
+            }
+            #[cfg(feature = "aws")]
+            Self::Function(aws) => {
+                aws.prepare(policy);
+                true
+            }
+        }
+    }
 }
 
 impl Coordinate {
-    fn settings(&self) -> anyhow::Result<Settings> {
+    fn settings(&self, workers: &Workers) -> anyhow::Result<Settings> {
         let (workers_max, threads) = (self.workers as usize, self.threads);
-        let policy = Policy { workers_max, threads, ..Policy::default() }.with(self.policy);
+        let mut policy = Policy { workers_max, threads, ..Policy::default() };
+        let is_billed = workers.prepare(&mut policy);
+        policy = policy.with(self.policy);
+        if is_billed {
+            // Nor is a worker kept longer than pays.
+            let shape = policy.local_shape();
+            policy.placement = Some(Choice::new(self.policy, shape, policy.workers_max));
+        }
         let (lease, tariff) = (Duration::from_millis(self.lease_ms), self.tariff()?);
         Ok(Settings { policy, lease, tariff, ..Settings::default() })
     }
@@ -171,17 +220,39 @@ impl Coordinate {
         Ok(tariff)
     }
 
-    /// What workers run; an application may have a program of its own.
-    fn program(&self, own: Option<&Path>) -> anyhow::Result<Program> {
+    /// Invocations of a function, or processes: of an application's own program, or of all.
+    fn workers_at(&self, function: Option<&str>, own: Option<&Path>) -> anyhow::Result<Workers> {
+        if let Some(function) = function {
+            return lambda(function);
+        }
         let given = self.program.split_first();
         let (path, arguments) = match (own, given) {
             (Some(own), _) => (own.to_owned(), Vec::new()),
             (None, Some((path, arguments))) => (path.into(), arguments.to_vec()),
-            (None, None) => bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`"),
+            (None, None) => {
+                bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`, or --function NAME")
+            }
         };
         let threads = ("FARSPAWN_WORKER_THREADS".into(), self.threads.to_string().into());
-        Ok(Program { path, arguments, environment: vec![threads] })
+        Ok(Workers::Processes(Program { path, arguments, environment: vec![threads] }))
     }
+}
+
+/// Workers as invocations of a function.
+#[cfg(feature = "aws")]
+fn lambda(function: &str) -> anyhow::Result<Workers> {
+    use coordinator::platform::aws::{Aws, Options};
+    let aws = Aws::connect(Options::new(function)).context("--function")?;
+    tracing::info!("workers are invocations of {}", aws.function());
+    Ok(Workers::Function(aws))
+}
+
+#[cfg(not(feature = "aws"))]
+fn lambda(function: &str) -> anyhow::Result<Workers> {
+    bail!(
+        "--function {function}: this program was built without AWS; build it with \
+         `cargo build --release -p farspawn-coordinator --features aws`"
+    )
 }
 
 /// Reads the key, or makes one that only this user can read.

@@ -1,15 +1,21 @@
 //! Where workers run. The only place that starts one.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 mod emulated;
 mod local;
 mod memory;
+mod offer;
 
 use channels::wire::Secret;
 use tokio::sync::mpsc;
 
+use crate::scheduler::Policy;
+
 pub use emulated::{Emulated, Emulation};
 pub use local::{Local, Program};
 pub use memory::Memory;
+pub use offer::Offer;
 
 /// What a new worker needs to know to find its coordinator and to prove who it is.
 #[derive(Clone, Debug)]
@@ -26,6 +32,21 @@ pub struct Launch {
 pub trait Platform: Send {
     /// Starts a worker. Must not block; what became of it is told through `ended`.
     fn launch(&mut self, launch: Launch, ended: Ended);
+
+    /// A launch's worker said hello. Must not block.
+    fn welcomed(&mut self, number: u64) {
+        let _ = number;
+    }
+
+    /// Tells the scheduler what workers are here, before it begins.
+    fn prepare(&self, policy: &mut Policy) {
+        let _ = policy;
+    }
+
+    /// Workers at once, at most.
+    fn workers_max(&self) -> usize {
+        usize::MAX
+    }
 
     /// Ends a worker that has had its goodbye, or never will have one. Must not block.
     fn stop(&mut self, number: u64);

@@ -67,7 +67,7 @@ impl Coordinator {
                     commands.push(Command::send(*client, Frame::Deadlock { report }));
                 }
             }
-            other => return self.relay.on_lending(session, other, commands),
+            other => return self.on_departure(now, session, other, commands),
         }
         Ok(())
     }

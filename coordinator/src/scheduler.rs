@@ -27,6 +27,7 @@ pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
 mod books;
+mod departure;
 pub use books::Health;
 mod pushed;
 mod steer;
@@ -272,7 +273,8 @@ impl Scheduler {
             }
             if current {
                 if let Some(steer) = &mut self.steer {
-                    steer.on_finished(now, id, Some(usage));
+                    // For the policy a worker that leaves is gone.
+                    steer.on_finished(now, id, (!worker.draining).then_some(usage));
                 }
                 worker.tasks.remove(&id);
             }

@@ -244,9 +244,11 @@ impl Server {
                     let mut link = Link::new(secret, nonce, link, out, backlog);
                     if let Role::Worker { launch, .. } = &role {
                         self.launches.remove(launch);
+                        self.platform.welcomed(*launch);
                         link.launch = Some(*launch);
                     }
                     self.links.insert(session, link);
+                    let role = self.as_platform_allows(role);
                     return self.handle(Event::Connected { session, version, build, role });
                 }
                 let reason = "its secret is not the one that was given out, or was used before";
@@ -314,6 +316,17 @@ impl Server {
                 self.handle(Event::Heard { session });
             }
             Err(fault) => self.cut(session, fault.to_string()),
+        }
+    }
+
+    /// A client may ask for more workers than there can be.
+    fn as_platform_allows(&self, role: Role) -> Role {
+        match role {
+            Role::Client { workers_max, place } => {
+                let most = u32::try_from(self.platform.workers_max()).unwrap_or(u32::MAX);
+                Role::Client { workers_max: workers_max.min(most), place }
+            }
+            worker => worker,
         }
     }
 

@@ -8,6 +8,7 @@ use runtime::{Place, Policy};
 
 use super::picture::Bounds;
 use super::pipeline::Job;
+use super::platform::PlatformFlags;
 use super::scratch::Scratch;
 use super::store::Location;
 
@@ -48,6 +49,8 @@ pub(crate) struct Flags {
     /// The box that thumbnails fit in, WIDTHxHEIGHT in pixels
     #[arg(long, value_name = "WxH", default_value = "100x100")]
     size: Bounds,
+    #[command(flatten)]
+    pub(crate) platform: PlatformFlags,
     /// Where tasks go
     #[arg(long, value_enum)]
     pub(crate) place: Option<Where>,

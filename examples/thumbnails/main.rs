@@ -6,7 +6,7 @@
 //! ```
 //!
 //! - `pipeline`: the three kinds of task, and the client's part. Start here.
-//! - `flags`: the command line. `report`: the table at the end. `progress`: the bar meanwhile.
+//! - `platform`: where the workers run. `flags`: the rest of the command line. `report`: the table at the end. `progress`: the bar meanwhile.
 //!   `failures`: by their reasons. `plain`: names as a terminal may see them.
 //! - `picture`: bytes to thumbnail. `photograph`: photographs of our own. `gallery`: the contact
 //!   sheet. `store`: a folder, or S3. `scratch`: a folder for the output, if none is named.
@@ -18,6 +18,7 @@ mod photograph;
 mod picture;
 mod pipeline;
 mod plain;
+mod platform;
 mod progress;
 mod report;
 mod scratch;
@@ -79,10 +80,10 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
     if let Some(policy) = flags.policy {
         builder = builder.policy(policy);
     }
-    let builder = builder.from_environment();
+    let (builder, stage) = flags.platform.choose(builder.from_environment())?;
     let threads = builder.worker_threads();
     let runtime = builder.build()?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         let scratch = flags.scratch()?;
         let job = flags.job(scratch.as_ref())?;
         if let Some(scratch) = &scratch {
@@ -113,7 +114,12 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
             tell(&format!("the photographs beside the thumbnails cannot be removed: {error}"));
         }
         Ok(if complete { 0 } else { EXIT_INCOMPLETE })
-    })
+    });
+    drop(runtime);
+    if let Some(stage) = stage {
+        tell(&stage.close());
+    }
+    done
 }
 
 /// Prints the report. Whoever reads it may have gone, as `head` does.

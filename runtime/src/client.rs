@@ -17,7 +17,7 @@ use channels::node::Node;
 use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
 use coordinator::bill::Tariff;
 use coordinator::placement::choice::Policy as PolicyName;
-use coordinator::platform::{Emulated, Emulation, Launch, Local, Memory, Platform, Program};
+use coordinator::platform::{Emulated, Emulation};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
@@ -31,10 +31,12 @@ use crate::entry::{self, EnvironmentError};
 use crate::here::{HERE, PROCESS};
 pub(crate) use crate::here::{Here, current, enter_thread, executor, here};
 use crate::lease::Lease;
-use crate::metrics::machine_memory;
 use crate::reporting::Reporting;
 use crate::trial::{Trial, Trying};
-use crate::{link, task, worker};
+use crate::{link, task};
+
+mod places;
+use places::Workers;
 
 /// A client: an executor for `main`, and a connection to a coordinator.
 ///
@@ -79,13 +81,6 @@ pub enum StartError {
     /// The environment says something that cannot be.
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
-}
-
-/// Where the client's own workers run.
-#[derive(Clone, Debug)]
-enum Workers {
-    Processes(Option<Program>),
-    Threads,
 }
 
 /// Settings of a [`Runtime`]. Each has a default that suits a first run.
@@ -270,20 +265,6 @@ impl Builder {
         self
     }
 
-    /// Workers are threads of this process, for tests and debuggers. They speak to the coordinator
-    /// as processes do, through sockets, and nothing is shared but the process.
-    pub fn in_memory(mut self) -> Self {
-        self.workers = Workers::Threads;
-        self
-    }
-
-    /// Workers run this program instead of the current one. It must have the same tasks, and call
-    /// [`serve_if_worker`](crate::serve_if_worker).
-    pub fn worker_program(mut self, program: Program) -> Self {
-        self.workers = Workers::Processes(Some(program));
-        self
-    }
-
     /// Uses a coordinator that runs elsewhere, by its address, `wss://HOST[:PORT]` or
     /// `ws://HOST:PORT`, and an application's key. Encryption needs the feature `tls`.
     pub fn coordinator(mut self, address: impl Into<String>, key: Secret) -> Self {
@@ -375,22 +356,23 @@ impl Builder {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = At { address: format!("ws://{}", listener.local_addr()?), authorities: None };
-        let policy = Policy {
+        let mut policy = Policy {
             workers_max: self.workers_max,
             threads: self.threads as u32,
             idle_timeout: self.idle_timeout,
             place: self.place,
             ..Policy::default()
         };
+        let mut platform = self.make_platform(&address.address)?;
+        platform.prepare(&mut policy);
         let policy = policy.with(self.policy);
+        if let Some(emulation) = self.emulation {
+            platform = Box::new(Emulated::new(platform, emulation));
+        }
         let (lease, tariff) = (self.lease, self.tariff.clone());
         let defaults = coordinator::Settings::default();
         let settings = coordinator::Settings { policy, lease, tariff, ..defaults };
         let config = Config { settings, client_secrets: vec![key.clone()] };
-        let mut platform = self.platform()?;
-        if let Some(emulation) = self.emulation {
-            platform = Box::new(Emulated::new(platform, emulation));
-        }
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let run = move || {
@@ -405,50 +387,5 @@ impl Builder {
         };
         let thread = thread::Builder::new().name("farspawn-coordinator".to_owned()).spawn(run)?;
         Ok((address, key, Some(Embedded { stop, thread })))
-    }
-
-    fn platform(&self) -> io::Result<Box<dyn Platform>> {
-        let share = machine_memory() / (self.workers_max as u64 + 1);
-        let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
-        let trial = self.trial;
-        let cores = self.emulation.map(|emulation| emulation.cores);
-        Ok(match &self.workers {
-            Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
-                let settings = worker::Settings {
-                    coordinator: At { address: launch.coordinator, authorities: None },
-                    launch: launch.number,
-                    secret: launch.secret,
-                    threads,
-                    memory_bytes,
-                    cores,
-                    trial,
-                    at_end: |_| {},
-                };
-                match worker::serve(&settings) {
-                    Ok(cause) => tracing::debug!("worker {} ended: {cause}", settings.launch),
-                    Err(error) => tracing::warn!("worker {}: {error}", settings.launch),
-                }
-            })),
-            Workers::Processes(program) => {
-                let mut program = match program {
-                    Some(program) => program.clone(),
-                    None => Program {
-                        path: env::current_exe()?,
-                        arguments: env::args_os().skip(1).collect(),
-                        environment: Vec::new(),
-                    },
-                };
-                let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
-                let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
-                program.environment.extend([threads, bytes]);
-                let cores = cores.map(|cores| cores.to_string().into());
-                program
-                    .environment
-                    .extend(cores.map(|cores| ("FARSPAWN_WORKER_CORES".into(), cores)));
-                let place = trial.map(|trial| trial.to_string().into());
-                program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
-                Box::new(Local::new(program))
-            }
-        })
     }
 }

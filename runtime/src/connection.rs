@@ -170,6 +170,12 @@ impl Connection {
         self.drive.lead(main)
     }
 
+    /// Ends the session, whatever its state, when it is sent or dropped. Then dropping the
+    /// connection does so no more.
+    pub(crate) fn take_stop(&mut self) -> Option<oneshot::Sender<()>> {
+        self.stop.take()
+    }
+
     /// Blocks until the session is over, and says why.
     pub(crate) fn wait(&mut self) -> String {
         let over = channels::blocking::wait_for(&mut self.over);

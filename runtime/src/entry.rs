@@ -1,4 +1,5 @@
-//! One binary, two roles: the environment decides whether this process is the client or a worker.
+//! One binary, three roles: the environment decides whether this process is the client, a worker
+//! on this machine, or a worker on AWS Lambda.
 
 use std::env;
 use std::io::Read;
@@ -24,6 +25,12 @@ pub(crate) const EXIT_UNAVAILABLE: i32 = 70;
 /// Exit status of a worker that lost its coordinator.
 const EXIT_LOST: i32 = 71;
 
+/// What to do about a program on Lambda that was built for elsewhere.
+#[cfg(not(feature = "lambda"))]
+const NOT_BUILT: &str = "this program is on AWS Lambda, but was built without the feature \
+    `lambda` of farspawn-runtime: build it with `features = [\"lambda\"]`, or set \
+    FARSPAWN_ROLE=client if it is the client that shall run there";
+
 /// An environment variable that says what cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name}={value}: expected is {expected}")]
@@ -33,10 +40,30 @@ pub struct EnvironmentError {
     expected: &'static str,
 }
 
+impl EnvironmentError {
+    #[cfg(feature = "lambda")]
+    pub(crate) fn new(name: &'static str, value: String, expected: &'static str) -> Self {
+        Self { name, value, expected }
+    }
+}
+
 /// Runs this process as a worker, and never returns, if it was started as one. `#[runtime::main]`
 /// calls it first; call it yourself at the beginning of `main` if you build a
 /// [`Runtime`](crate::Runtime) by hand.
+///
+/// On AWS Lambda (`AWS_LAMBDA_RUNTIME_API` is set) it is a worker too, if the feature `lambda` was
+/// built in, and ends with that advice if not. `FARSPAWN_ROLE=client` in the function's
+/// configuration makes it a client there.
 pub fn serve_if_worker() {
+    #[cfg(feature = "lambda")]
+    if crate::lambda::is_here() {
+        crate::lambda::serve();
+    }
+    #[cfg(not(feature = "lambda"))]
+    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() && env::var_os("FARSPAWN_ROLE").is_none() {
+        eprintln!("farspawn: {NOT_BUILT}");
+        std::process::exit(EXIT_UNAVAILABLE);
+    }
     if env::var_os("FARSPAWN_ROLE").is_none_or(|role| role != "worker") {
         return;
     }
@@ -49,8 +76,13 @@ pub fn serve_if_worker() {
     };
     die_with_parent();
     let _own = OwnThread::enter();
-    match worker::serve(&settings) {
-        Ok(cause) => exit(&cause),
+    match worker::Serving::begin(&settings) {
+        Ok(mut serving) => {
+            if let Err(error) = serving.drain_at_sigterm() {
+                tracing::warn!("SIGTERM will end this worker at once: {error}");
+            }
+            exit(&serving.wait(Duration::ZERO).cause);
+        }
         Err(error) => {
             eprintln!("farspawn worker {}: {error}", settings.launch);
             std::process::exit(EXIT_UNAVAILABLE);
@@ -101,6 +133,7 @@ fn worker_settings(
         value: "(hidden)".to_owned(),
         expected: "64 hexadecimal digits",
     })?;
+    let threads = read(&variable, "FARSPAWN_WORKER_THREADS", THREADS)?.unwrap_or(2);
     Ok(worker::Settings {
         coordinator: At {
             address: text("FARSPAWN_COORDINATOR", "the coordinator's address, wss://HOST")?,
@@ -108,7 +141,8 @@ fn worker_settings(
         },
         launch: read(&variable, "FARSPAWN_LAUNCH", "the launch's number")?.unwrap_or(0),
         secret,
-        threads: read(&variable, "FARSPAWN_WORKER_THREADS", THREADS)?.unwrap_or(2),
+        threads,
+        cpus: threads as f64,
         memory_bytes: read(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY)?
             .unwrap_or_else(machine_memory),
         cores: read(&variable, "FARSPAWN_WORKER_CORES", CORES)?,

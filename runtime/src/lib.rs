@@ -66,6 +66,8 @@ mod entry;
 mod fence;
 mod group;
 mod here;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod lease;
 mod link;
 mod metrics;
@@ -77,6 +79,7 @@ mod stopwatch;
 mod task;
 mod timer;
 mod trial;
+mod unstarted;
 mod worker;
 
 pub use asking::{current_worker, report, stats};
@@ -91,7 +94,7 @@ pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
 pub use coordinator::bill::{Report, Tariff};
 pub use coordinator::placement::choice::Policy;
-pub use coordinator::platform::{Emulation, Program};
+pub use coordinator::platform::{self, Emulation, Program};
 pub use coordinator::price::{Architecture, Prices};
 pub use entry::{EnvironmentError, serve_if_worker};
 pub use fence::{FenceToken, fence_token};

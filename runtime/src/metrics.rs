@@ -26,7 +26,7 @@ const MEMORY_UNKNOWN_BYTES: u64 = 2 << 30;
 /// Measures this process.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    threads: f32,
+    cpus: f32,
     memory_max_bytes: u64,
     cores: f32,
     last: Mutex<Reading>,
@@ -44,10 +44,10 @@ struct Reading {
 }
 
 impl Meter {
-    /// Of a process that may use so many threads and so much memory; its CPUs may be emulated.
-    pub(crate) fn new(threads: usize, memory_bytes: u64, emulated: Option<f64>) -> Self {
+    /// Of a process that is granted so much CPU and memory; its CPUs may be emulated.
+    pub(crate) fn new(cpus: f64, memory_bytes: u64, emulated: Option<f64>) -> Self {
         let grant = Grant::of_this_process();
-        let threads = threads.max(1) as f32;
+        let threads = cpus.max(0.01) as f32;
         let now = Instant::now();
         let last = Mutex::new(Reading {
             at: now,
@@ -58,15 +58,15 @@ impl Meter {
             polled: now,
         });
         Self {
-            threads,
+            cpus: threads,
             memory_max_bytes: grant.memory.map_or(memory_bytes, |limit| limit.min(memory_bytes)),
             cores: emulated.or(grant.cores).map_or(threads, |cores| threads.min(cores as f32)),
             last,
         }
     }
 
-    /// CPU, 1.0 being all threads, and resident memory, 1.0 being its limit. Where the kernel does
-    /// not tell, zeros: no limit then bars the worker from tasks.
+    /// CPU, 1.0 being all that is granted, and resident memory, 1.0 being its limit. Where the
+    /// kernel does not tell, zeros: no limit then bars the worker from tasks.
     pub(crate) fn read(&self) -> (f32, f32) {
         let last = self.renewed();
         (last.cpu, last.memory_bytes as f32 / self.memory_max_bytes.max(1) as f32)
@@ -102,7 +102,7 @@ impl Meter {
             let used = cpu_time.saturating_sub(last.cpu_time);
             last.at = Instant::now();
             last.cpu_time = cpu_time;
-            last.cpu = used.as_secs_f32() / elapsed.as_secs_f32() / self.threads;
+            last.cpu = used.as_secs_f32() / elapsed.as_secs_f32() / self.cpus;
             last.memory_bytes = resident_bytes();
         }
         last
@@ -113,6 +113,13 @@ impl Meter {
 fn resident_bytes() -> u64 {
     let statm = Process::myself().and_then(|process| process.statm());
     statm.map_or(0, |statm| statm.resident.saturating_mul(procfs::page_size()))
+}
+
+/// Resident memory of this process at its highest, in bytes; zero where the kernel does not tell.
+#[cfg(feature = "lambda")]
+pub(crate) fn peak_memory() -> u64 {
+    let status = Process::myself().and_then(|process| process.status());
+    status.ok().and_then(|status| status.vmhwm).unwrap_or_default() << 10
 }
 
 /// Memory of this machine, in bytes.
@@ -126,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_process_has_memory_and_a_reading_is_reused() {
-        let meter = Meter::new(2, 1 << 30, None);
+        let meter = Meter::new(2.0, 1 << 30, None);
         let (_, memory) = meter.read();
         assert!(memory > 0.0 && memory < 1.0, "{memory}");
         assert_eq!(meter.read(), meter.read());
@@ -142,7 +149,7 @@ mod tests {
     #[test]
     fn cost() {
         const READINGS: u32 = 200;
-        let meter = Meter::new(2, 1 << 30, None);
+        let meter = Meter::new(2.0, 1 << 30, None);
         let before = thread_cpu();
         for _ in 0..READINGS {
             meter.last.lock().unwrap().at -= REUSE;

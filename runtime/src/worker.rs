@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -31,7 +32,13 @@ use crate::occupancy::{Gauge, Seat, Seated};
 use crate::pace::Pacer;
 use crate::task::{self, Ended, Kind, Task};
 use crate::trial::{Trial, Trying};
+use crate::unstarted::{Attempted, Letter};
 use crate::{client, link};
+
+mod leaving;
+#[cfg(feature = "lambda")]
+pub(crate) use leaving::Control;
+pub(crate) use leaving::Served;
 
 /// Threads for tasks that block; each holds one while it runs or waits.
 const BLOCKING_THREADS_MAX: usize = 16_384;
@@ -43,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) launch: u64,
     pub(crate) secret: Secret,
     pub(crate) threads: usize,
+    /// How much CPU its process is granted, 1.0 being one of them.
+    pub(crate) cpus: f64,
     pub(crate) memory_bytes: u64,
     /// CPUs, if they are emulated.
     pub(crate) cores: Option<f64>,
@@ -51,65 +60,76 @@ pub(crate) struct Settings {
     pub(crate) at_end: fn(&str),
 }
 
-/// A worker's whole life: returns why its session ended.
-pub(crate) fn serve(settings: &Settings) -> Result<String, ConnectError> {
-    let bell = Bell::default();
-    let ring = bell.clone();
-    let node = Node::new(move || ring.ring());
-    let executor = executor(settings, &node).map_err(|error| ConnectError::Unreachable {
-        address: settings.coordinator.address.clone(),
-        cause: error.to_string(),
-    })?;
-    let lease = Lease::of_worker();
-    let worker = Arc::new_cyclic(|this| Worker {
-        this: this.clone(),
-        node: node.clone(),
-        lease: lease.clone(),
-        at_end: settings.at_end,
-        executor: executor.handle().clone(),
-        held: Mutex::default(),
-        gauge: Arc::<Gauge>::default(),
-        watch: Watch::new(
-            node.clone(),
-            executor.handle().clone(),
-            format!("worker {}, ", settings.launch),
-        ),
-        meter: Meter::new(settings.threads, settings.memory_bytes, settings.cores),
-    });
-    let hello = Frame::Hello {
-        version: PROTOCOL_VERSION,
-        build: task::build(),
-        role: Role::Worker {
-            launch: settings.launch,
-            threads: settings.threads as u32,
-            memory_bytes: settings.memory_bytes,
-            process: std::process::id(),
-        },
-        secret: settings.secret.clone(),
-        nonce: link::nonce(),
-    };
-    let speaker = Speaker { node, bell, lease, owner: worker };
-    let home = Some(executor.handle());
-    let mut connection = Connection::open(&settings.coordinator, hello, speaker, home)?;
-    let cause = connection.wait();
-    executor.shutdown_background();
-    Ok(cause)
+/// A worker's whole life: returns when its session has ended.
+pub(crate) fn serve(settings: &Settings) -> Result<Served, ConnectError> {
+    Ok(Serving::begin(settings)?.wait(Duration::ZERO))
 }
 
-fn executor(settings: &Settings, node: &Arc<Node>) -> std::io::Result<tokio::runtime::Runtime> {
+/// A worker under way.
+pub(crate) struct Serving {
+    worker: Arc<Worker>,
+    connection: Connection,
+    executor: tokio::runtime::Runtime,
+    /// Threads of the executor.
+    alive: Arc<AtomicUsize>,
+}
+
+impl Serving {
+    /// Connects, and is welcomed.
+    pub(crate) fn begin(settings: &Settings) -> Result<Self, ConnectError> {
+        let bell = Bell::default();
+        let ring = bell.clone();
+        let node = Node::new(move || ring.ring());
+        let alive = Arc::<AtomicUsize>::default();
+        let executor = executor(settings, &node, &alive);
+        let executor = executor.map_err(|error| ConnectError::Unreachable {
+            address: settings.coordinator.address.clone(),
+            cause: error.to_string(),
+        })?;
+        let lease = Lease::of_worker();
+        let worker = Worker::new(settings, &node, &lease, executor.handle());
+        let hello = Frame::Hello {
+            version: PROTOCOL_VERSION,
+            build: task::build(),
+            role: Role::Worker {
+                launch: settings.launch,
+                threads: settings.threads as u32,
+                memory_bytes: settings.memory_bytes,
+                process: std::process::id(),
+            },
+            secret: settings.secret.clone(),
+            nonce: link::nonce(),
+        };
+        let speaker = Speaker { node, bell, lease, owner: worker.clone() };
+        let home = Some(executor.handle());
+        let connection = Connection::open(&settings.coordinator, hello, speaker, home)?;
+        Ok(Self { worker, connection, executor, alive })
+    }
+}
+
+fn executor(
+    settings: &Settings,
+    node: &Arc<Node>,
+    alive: &Arc<AtomicUsize>,
+) -> std::io::Result<tokio::runtime::Runtime> {
     let launch = Some(settings.launch);
     let trial = settings.trial.map(|trial| Trying::new(trial, launch));
     let pacer = settings.cores.map(|cores| Arc::new(Pacer::new(cores)));
     let here = client::Here { node: node.clone(), launch, executor: None, trial, pacer };
+    let (begun, ended) = (alive.clone(), alive.clone());
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name("farspawn-task")
         .on_thread_start(move || {
+            begun.fetch_add(1, SeqCst);
             deadlock::enter_pool();
             client::enter_thread(here.clone());
         })
-        .on_thread_stop(deadlock::leave_pool)
+        .on_thread_stop(move || {
+            deadlock::leave_pool();
+            ended.fetch_sub(1, SeqCst);
+        })
         .enable_all()
         .build()
 }
@@ -133,9 +153,15 @@ type Attempt = (TaskId, u32);
 #[derive(Default)]
 struct Held {
     attempts: BTreeMap<Attempt, Grip>,
+    /// What comes is given back.
+    leaving: bool,
+    /// Nothing comes any more.
     draining: bool,
     /// Tasks whose polls were long.
     heavy: BTreeSet<&'static str>,
+    /// Attempts that have ended here, and those given back.
+    ended: u64,
+    given_back: u64,
 }
 
 /// How an attempt can be stopped.
@@ -147,6 +173,7 @@ struct Grip {
     verdict: Outcome<()>,
     timer: Option<tokio::task::AbortHandle>,
     seat: Arc<Seat>,
+    letter: Arc<Letter>,
 }
 
 impl Owner for Worker {
@@ -195,12 +222,37 @@ impl Owner for Worker {
 }
 
 impl Worker {
+    fn new(
+        settings: &Settings,
+        node: &Arc<Node>,
+        lease: &Arc<Lease>,
+        executor: &Handle,
+    ) -> Arc<Self> {
+        let place = format!("worker {}, ", settings.launch);
+        Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            node: node.clone(),
+            lease: lease.clone(),
+            at_end: settings.at_end,
+            executor: executor.clone(),
+            held: Mutex::default(),
+            gauge: Arc::<Gauge>::default(),
+            watch: Watch::new(node.clone(), executor.clone(), place),
+            meter: Meter::new(settings.cpus, settings.memory_bytes, settings.cores),
+        })
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self, attempt: Attempt, task: &'static Task, timeout_ms: u64, arguments: Parcel) {
         let Some(this) = self.this.upgrade() else { return };
+        let letter = Letter::new(&self.node, arguments);
+        if self.held().leaving {
+            self.give_back(attempt, &letter);
+            return;
+        }
         let (abort, aborted) = AbortHandle::new_pair();
         let timer = (timeout_ms > 0).then(|| {
             let this = this.clone();
@@ -214,15 +266,16 @@ impl Worker {
         let seat = Seat::take(self.gauge.clone(), held.heavy.contains(task.name));
         let seat = Arc::new(seat);
         let (kind, name, verdict) = (task.kind, task.name, Outcome::Cancelled);
-        let grip = Grip { kind, name, abort, verdict, timer, seat: seat.clone() };
+        let (taken, sealed) = (seat.clone(), letter.clone());
+        let grip = Grip { kind, name, abort, verdict, timer, seat: taken, letter: sealed };
         held.attempts.insert(attempt, grip);
         drop(held);
         let who = match task.kind {
             Kind::Async => Who::Task(task.name, attempt.0),
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
         };
-        let started = Fenced::new(&self.node, attempt, (task.start)(self.node.clone(), arguments))
-            .seated(seat.clone());
+        let started = Fenced::new(&self.node, attempt, Attempted::new(task, letter));
+        let started = started.seated(seat.clone());
         let started = Watched::new(who, started);
         let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);
@@ -288,11 +341,22 @@ impl Worker {
         }
         let (task, attempt) = attempt;
         let Ended { outcome, kept } = ended;
+        held.ended += 1;
         self.node.push(Frame::Finished { task, attempt, outcome, usage });
         self.leave_if_done(&held);
         drop(held);
         drop(kept);
         self.report_if_free();
+    }
+
+    /// A task that this worker will not begin. False if it has begun.
+    fn give_back(&self, (task, attempt): Attempt, letter: &Letter) -> bool {
+        let Some(arguments) = letter.take() else { return false };
+        let passages = arguments.passages.clone();
+        self.held().given_back += 1;
+        self.node.push(Frame::Unstarted { task, attempt, arguments });
+        passages.into_iter().for_each(|passage| self.node.give_back(passage));
+        true
     }
 
     /// A task that this program does not know: its handles go back, and its spawner hears why.

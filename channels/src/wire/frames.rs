@@ -386,21 +386,36 @@ with_landing! { with_leases frames
         runs_seen: u64,
     }
     /// Worker: what it measures of itself, a few times a second.
-    38 Measures {
+    47 Measures {
         /// The readings.
         vitals: Vitals,
     }
     /// Node: what has it cost? Answered by `Billed`.
-    39 Bill {
+    48 Bill {
         /// The sender's name for it.
         operation: OperationId,
     }
     /// Coordinator: what it has cost.
-    46 Billed {
+    49 Billed {
         /// The question.
         operation: OperationId,
         /// The report, as JSON.
         report: Bytes,
+    }
+    /// Worker: it will leave, and wants no more tasks. Answered by `Shutdown`.
+    38 Draining {
+        /// Why, in words.
+        reason: String,
+    }
+    /// Worker: a task that was given to it and not begun. Its arguments come back, and the handles
+    /// in them go from the worker after this.
+    39 Unstarted {
+        /// The task.
+        task: TaskId,
+        /// Which attempt was not made.
+        attempt: u32,
+        /// The arguments, as they came.
+        arguments: Parcel,
     }
     /// Both: a piece of a large payload, all but the last of `CHUNK_BYTES_MAX`. See `chunks`.
     90 Chunk {

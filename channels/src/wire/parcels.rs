@@ -15,6 +15,7 @@ macro_rules! parcels {
             | Frame::Offer { parcel, .. }
             | Frame::Spawn { arguments: parcel, .. }
             | Frame::Run { arguments: parcel, .. }
+            | Frame::Unstarted { arguments: parcel, .. }
             | Frame::Finished { outcome: parcel, .. } => $alone(parcel),
             Frame::Prepaid { parcels, .. } | Frame::Early { parcels, .. } => parcels,
             _ => $none,

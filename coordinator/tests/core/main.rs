@@ -2,6 +2,7 @@
 
 mod bill;
 mod crowds;
+mod departure;
 mod flow;
 mod handles;
 mod landing;
@@ -21,8 +22,7 @@ use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
     Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions, Usage,
 };
-use coordinator::scheduler::Policy;
-use coordinator::{Command, Coordinator, Event, Settings};
+use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
 
 const CLIENT: SessionId = SessionId(1);
 

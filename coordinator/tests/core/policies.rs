@@ -15,7 +15,7 @@ const SHAPE: Shape = Shape {
     lifetime: Duration::from_secs(900),
 };
 
-fn bench(name: Name, workers_max: usize) -> Bench {
+pub(super) fn bench(name: Name, workers_max: usize) -> Bench {
     let placement = Some(Choice::new(name, SHAPE, workers_max));
     let policy = Policy { workers_max, threads: THREADS, placement, ..Policy::default() };
     Bench::with(Settings { policy, ..Settings::default() })
