@@ -43,6 +43,32 @@ fn map_reduce() {
     check("map_reduce", &["4 memory", "3 is", "2 by"]);
 }
 
+/// The three policies with real workers, and what the simulator says of them. How near the two come
+/// depends on the machine; who is dearer, and how many workers there were, does not.
+#[test]
+fn evaluation() {
+    let flags = ["--workload", "mix", "--tasks", "8", "--workers", "4", "--json"];
+    let done = Command::new(example("evaluation")).args(flags).output().unwrap();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{}: {errors}", done.status);
+    let lines: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let lines = lines.as_array().unwrap();
+    let names: Vec<_> = lines.iter().map(|line| line["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["conventional", "paper", "farspawn"]);
+    let cost = |line: &Value| line["dollars_per_million"]["measured"].as_f64().unwrap();
+    assert!(cost(&lines[0]) > cost(&lines[1]) && cost(&lines[0]) > cost(&lines[2]), "{lines:?}");
+    for (line, most) in lines.iter().zip([8, 4, 4]) {
+        assert_eq!(line["report"]["tasks"], 8, "{line}");
+        assert!(line["report"]["invocations"].as_u64().unwrap() <= most, "{line}");
+        assert!(line["seconds"]["predicted"].as_f64().unwrap() > 0.0, "{line}");
+    }
+    assert_eq!(lines[0]["report"]["invocations"], 8, "an invocation a task");
+    let flags = ["--policy", "papre"];
+    let done = Command::new(example("evaluation")).args(flags).output().unwrap();
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(errors.contains("conventional, paper and farspawn"), "{errors}");
+}
+
 /// Cargo warns at each call of a file that two targets begin with, and hides what matters by it.
 #[test]
 fn no_file_is_the_root_of_two_targets() {

@@ -431,8 +431,9 @@ fn killed_workers_cost_time_and_no_image() {
     let folder = tempfile::tempdir().unwrap();
     let photos = photographs(folder.path(), "40");
     let output = folder.path().join("out");
-    let arguments =
-        ["--input", text(&photos), "--output", text(&output), "--workers", "3", "--json"];
+    let folders = ["--input", text(&photos), "--output", text(&output)];
+    // A task a worker at a time: of many that share one, all would die with it.
+    let arguments = [&folders[..], &["--workers", "3", "--policy", "paper", "--json"]].concat();
     let mut client = program(&arguments).spawn().unwrap();
     let thumbnails = output.join("thumbnails");
     let made = || fs::read_dir(&thumbnails).map_or(0, Iterator::count);

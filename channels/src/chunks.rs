@@ -167,6 +167,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Survey { .. }
         | Frame::Measure { .. }
         | Frame::Inspect { .. }
+        | Frame::Bill { .. }
         | Frame::Close { .. }
         | Frame::Accept { .. }
         | Frame::Lease { .. }
@@ -186,7 +187,8 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Spawn { .. }
         | Frame::Abort { .. }
         | Frame::Finished { .. }
-        | Frame::Report { .. } => true,
+        | Frame::Report { .. }
+        | Frame::Measures { .. } => true,
         // Answers of the home, and a new task.
         Frame::Sent { .. }
         | Frame::Refused { .. }
@@ -199,6 +201,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }
+        | Frame::Billed { .. }
         | Frame::Credit { .. }
         | Frame::Revoke { .. }
         | Frame::Run { .. }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -103,6 +104,7 @@ pub(crate) enum Conclusion {
     Aborted,
     Surveyed(u32),
     Inspected(Stats),
+    Billed(Bytes),
     /// The channel is here, or was since. The operation may have a place in it.
     Moved(Option<Place>),
     /// The channel can be taken over, and must be before anything else: `Shared::land`.
@@ -191,6 +193,9 @@ impl Node {
                 self.conclude(operation, Conclusion::Inspected(stats));
             }
             Frame::Aborted { operation } => self.conclude(operation, Conclusion::Aborted),
+            Frame::Billed { operation, report } => {
+                self.conclude(operation, Conclusion::Billed(report));
+            }
             Frame::Again { operation, .. } => self.conclude(operation, Conclusion::Again),
             Frame::Flushed { operation } => self.conclude(operation, Conclusion::Flushed),
             Frame::Credit { channel, credits, detaches } => {

@@ -380,6 +380,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Draining { .. }
         | Frame::Unstarted { .. }
         | Frame::Report { .. }
+        | Frame::Measures { .. }
+        | Frame::Bill { .. }
         | Frame::Inspect { .. }
         | Frame::Flush { .. }
         | Frame::Suspect {}
@@ -402,6 +404,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Measured { .. }
         | Frame::Surveyed { .. }
         | Frame::Inspected { .. }
+        | Frame::Billed { .. }
         | Frame::Flushed { .. }
         | Frame::Credit { .. }
         | Frame::Revoke { .. }

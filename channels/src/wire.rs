@@ -29,7 +29,8 @@ pub use limits::{
 };
 pub use malformed::MalformedFrame;
 pub use value::{
-    Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats,
+    Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, Usage,
+    Vitals,
 };
 
 /// Version of this protocol. Peers of another version are refused by name.

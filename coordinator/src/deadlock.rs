@@ -112,11 +112,12 @@ fn join(reports: &[String]) -> String {
 /// Whether an event cannot lead to anything that wakes a node.
 pub(crate) fn is_calm_event(event: &Event) -> bool {
     match event {
-        Event::Tick | Event::Heard { .. } => true,
+        Event::Tick | Event::Wake | Event::Heard { .. } => true,
         Event::Received { frame, .. } => matches!(
             frame,
             Frame::Heartbeat {}
                 | Frame::Report { .. }
+                | Frame::Measures { .. }
                 | Frame::Suspect {}
                 | Frame::Asleep { .. }
                 | Frame::Awake { .. }

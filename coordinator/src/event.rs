@@ -53,6 +53,8 @@ pub enum Event {
     },
     /// Time has passed.
     Tick,
+    /// The time of [`Coordinator::wake_at`](crate::Coordinator::wake_at) has come.
+    Wake,
 }
 
 /// What is to be done.
@@ -109,6 +111,7 @@ impl fmt::Display for Event {
             Self::Lost { session, cause } => write!(out, "{session} lost: {cause}"),
             Self::LaunchEnded { launch, cause } => write!(out, "launch {launch} ended: {cause}"),
             Self::Tick => out.write_str("tick"),
+            Self::Wake => out.write_str("wake"),
         }
     }
 }

@@ -27,6 +27,7 @@ use channels::chunks::Inbox;
 use channels::id::SessionId;
 use channels::wire::{Build, Frame, PROTOCOL_VERSION, Place, Role, Stats};
 
+pub mod bill;
 mod deadlock;
 mod departure;
 #[cfg(feature = "service")]
@@ -47,11 +48,12 @@ pub mod service;
 pub mod sim;
 mod task;
 
+use bill::{Report, Tariff};
 use deadlock::Vigil;
 pub use event::{Command, Event};
 pub use limits::Limits;
 use relay::{Relay, Violation};
-use scheduler::{Policy, Scheduler, Spawn, Totals};
+use scheduler::{Health, Policy, Scheduler, Spawn, Totals};
 
 /// What the coordinator is told at the start.
 #[derive(Clone, Debug)]
@@ -62,13 +64,19 @@ pub struct Settings {
     pub lease: Duration,
     /// What each session may have here.
     pub limits: Limits,
+    /// How workers are billed.
+    pub tariff: Tariff,
 }
 
 impl Default for Settings {
     /// A lease of ten seconds.
     fn default() -> Self {
-        let (policy, limits) = (Policy::default(), Limits::default());
-        Self { policy, lease: Duration::from_secs(10), limits }
+        Self {
+            policy: Policy::default(),
+            lease: Duration::from_secs(10),
+            limits: Limits::default(),
+            tariff: Tariff::default(),
+        }
     }
 }
 
@@ -100,7 +108,7 @@ struct Session {
 impl Coordinator {
     /// A coordinator without sessions.
     pub fn new(settings: Settings) -> Self {
-        let scheduler = Scheduler::new(settings.policy.clone());
+        let scheduler = Scheduler::new(settings.policy.clone(), settings.tariff.clone());
         let (sessions, relay) = (BTreeMap::new(), Relay::new(settings.limits));
         let vigil = Vigil::default();
         Self { settings, sessions, epoch: 1, scheduler, relay, vigil }
@@ -109,6 +117,21 @@ impl Coordinator {
     /// What was done so far.
     pub fn totals(&self) -> Totals {
         self.scheduler.totals()
+    }
+
+    /// What the run of the present client, or of the last one, has cost by now.
+    pub fn report(&self, now: Duration) -> Report {
+        self.scheduler.report(now)
+    }
+
+    /// When it wants [`Event::Wake`], if it does: sooner than a tick, for the policy.
+    pub fn wake_at(&self) -> Option<Duration> {
+        self.scheduler.wake_at()
+    }
+
+    /// How each worker is, by its own last word.
+    pub fn health(&self, now: Duration) -> Vec<Health> {
+        self.scheduler.health(now)
     }
 
     /// How the whole is.
@@ -142,6 +165,7 @@ impl Coordinator {
                 self.on_launch_ended(now, launch, cause, commands);
             }
             Event::Tick => self.on_tick(now, commands),
+            Event::Wake => self.scheduler.on_wake(now),
         }
         while let Some((session, excess)) = self.relay.take_excess() {
             self.cut(now, session, excess, commands);
@@ -177,7 +201,7 @@ impl Coordinator {
 
     /// The client is in this process. It has no program of its own, and no wishes.
     fn on_attached(&mut self, now: Duration, session: SessionId, commands: &mut Vec<Command>) {
-        match self.admit_client(0, Place::Auto) {
+        match self.admit_client(now, 0, Place::Auto) {
             Ok(()) => {
                 let role = Role::Client { workers_max: 0, place: Place::Auto };
                 self.enter(now, session, role, None, commands);
@@ -202,13 +226,18 @@ impl Coordinator {
         commands.push(Command::Admit { session, epoch, lease });
     }
 
-    fn admit_client(&mut self, workers_max: u32, place: Place) -> Result<(), String> {
+    fn admit_client(
+        &mut self,
+        now: Duration,
+        workers_max: u32,
+        place: Place,
+    ) -> Result<(), String> {
         if self.sessions.values().any(|other| matches!(other.role, Role::Client { .. })) {
             return Err("this coordinator has a client already".to_owned());
         }
         // With the last client all of its workers went.
         self.relay.clear();
-        self.scheduler.on_client(workers_max, place);
+        self.scheduler.on_client(now, workers_max, place);
         Ok(())
     }
 
@@ -232,7 +261,7 @@ impl Coordinator {
             ));
         }
         match role {
-            Role::Client { workers_max, place } => self.admit_client(*workers_max, *place),
+            Role::Client { workers_max, place } => self.admit_client(now, *workers_max, *place),
             Role::Worker { launch, threads, memory_bytes, .. } => {
                 let has = (*threads, *memory_bytes);
                 let expected = self.scheduler.on_worker(now, session, *launch, has);
@@ -321,14 +350,16 @@ impl Coordinator {
                 self.scheduler.on_abort(task, relay, commands);
                 Ok(())
             }
-            Frame::Finished { task, attempt, outcome, elapsed_us } => {
-                let elapsed = Duration::from_micros(elapsed_us);
-                self.scheduler.on_elapsed(elapsed);
-                let attempt = (task, attempt, elapsed);
+            Frame::Finished { task, attempt, outcome, usage } => {
+                let attempt = (task, attempt, usage);
                 self.scheduler.on_finished(now, session, attempt, outcome, relay, commands)
             }
             report @ Frame::Report { .. } => {
                 self.scheduler.on_report(now, session, &report);
+                Ok(())
+            }
+            Frame::Measures { vitals } => {
+                self.scheduler.on_measures(now, session, vitals);
                 Ok(())
             }
             other => self.on_question(now, session, other, commands),

@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use channels::wire::Secret;
 use clap::{Parser, Subcommand};
 use coordinator::Settings;
+use coordinator::bill::Tariff;
 use coordinator::placement::{self, Choice};
 use coordinator::platform::{Local, Platform, Program};
+use coordinator::price::{Architecture, Prices};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use coordinator::sim::flags::Flags;
@@ -64,10 +66,18 @@ struct Coordinate {
     /// Silence in milliseconds after which a node counts as lost
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
     lease_ms: u64,
-    /// Where tasks run and how many workers there are: conventional, paper or farspawn [default:
-    /// the paper's algorithm without its polls, with workers that wait for more tasks]
-    #[arg(long, value_name = "NAME")]
-    policy: Option<placement::choice::Policy>,
+    /// Where tasks run and how many workers there are: conventional, paper or farspawn
+    #[arg(long, value_name = "NAME", default_value_t)]
+    policy: placement::choice::Policy,
+    /// A table of prices instead of the built-in one, which is coordinator/src/prices.json
+    #[arg(long, value_name = "FILE")]
+    prices: Option<PathBuf>,
+    /// The workers' processors, for their price: x86 or arm [default: this machine's]
+    #[arg(long)]
+    architecture: Option<Architecture>,
+    /// Memory that workers are billed for, in MB [default: by the paper's Table 1 for the threads]
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(128..=10_240))]
+    billed_mb: Option<u32>,
     /// Workers are invocations of this AWS Lambda function (built with the feature `aws`); how many
     /// threads each has follows from its memory
     #[arg(long, value_name = "NAME", conflicts_with_all = ["program", "threads"])]
@@ -184,15 +194,30 @@ impl Workers {
 
 impl Coordinate {
     fn settings(&self, workers: &Workers) -> anyhow::Result<Settings> {
-        let mut policy = Policy {
-            workers_max: self.workers as usize,
-            threads: self.threads,
-            ..Policy::default()
-        };
+        let (workers_max, threads) = (self.workers as usize, self.threads);
+        let mut policy = Policy { workers_max, threads, ..Policy::default() };
         let is_billed = workers.prepare(&mut policy);
-        policy.placement = self.policy.map(|name| choice(name, &policy, is_billed)).transpose()?;
-        let lease = Duration::from_millis(self.lease_ms);
-        Ok(Settings { policy, lease, ..Settings::default() })
+        policy = policy.with(self.policy);
+        if is_billed {
+            // Nor is a worker kept longer than pays.
+            let shape = policy.local_shape();
+            policy.placement = Some(Choice::new(self.policy, shape, policy.workers_max));
+        }
+        let (lease, tariff) = (Duration::from_millis(self.lease_ms), self.tariff()?);
+        Ok(Settings { policy, lease, tariff, ..Settings::default() })
+    }
+
+    /// How workers are billed.
+    fn tariff(&self) -> anyhow::Result<Tariff> {
+        let mut tariff = Tariff { memory_mb: self.billed_mb, ..Tariff::default() };
+        if let Some(file) = &self.prices {
+            tariff.prices = Prices::read(file).map_err(|fault| anyhow!("--prices {fault}"))?;
+        }
+        tariff.architecture = self.architecture.unwrap_or(tariff.architecture);
+        if !tariff.prices.architectures.contains_key(&tariff.architecture) {
+            bail!("the table of prices has no price for {:?}", tariff.architecture);
+        }
+        Ok(tariff)
     }
 
     /// Invocations of a function, or processes: of an application's own program, or of all.
@@ -228,21 +253,6 @@ fn lambda(function: &str) -> anyhow::Result<Workers> {
         "--function {function}: this program was built without AWS; build it with \
          `cargo build --release -p farspawn-coordinator --features aws`"
     )
-}
-
-/// A policy, for workers that cost something while they wait, or nothing.
-fn choice(
-    name: placement::choice::Policy,
-    policy: &Policy,
-    is_billed: bool,
-) -> anyhow::Result<Choice> {
-    let mut choice = Choice::new(name, policy.local_shape(), policy.workers_max);
-    if !is_billed {
-        choice.tuning.linger = policy.idle_timeout;
-        choice.tuning.idle_max = policy.idle_timeout;
-    }
-    choice.build(0)?;
-    Ok(choice)
 }
 
 /// Reads the key, or makes one that only this user can read.

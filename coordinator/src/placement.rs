@@ -117,6 +117,8 @@ pub enum Event {
     Returned(TaskNo),
     /// A worker is there: what it has, and how long its launch took.
     Ready(WorkerNo, Shape, Duration),
+    /// A worker has found how many CPUs it is really granted.
+    Granted(WorkerNo, f64),
     /// A worker polls.
     Polled(WorkerNo, Report),
     /// A worker is gone. Its tasks are returned or finished next.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod emulated;
 mod local;
 mod memory;
 mod offer;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::scheduler::Policy;
 
+pub use emulated::{Emulated, Emulation};
 pub use local::{Local, Program};
 pub use memory::Memory;
 pub use offer::Offer;

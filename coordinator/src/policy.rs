@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use channels::wire::Place;
 
+use crate::placement::choice::Policy as Name;
 use crate::placement::paper::Thresholds;
 use crate::placement::{Choice, Shape};
 
@@ -22,14 +23,16 @@ pub struct Policy {
     pub launch_timeout: Duration,
     /// Where tasks go.
     pub place: Place,
-    /// A policy of [`crate::placement`], chosen by name. `None`: the paper's, asked whenever an
-    /// answer may have changed, with workers that outlive their tasks by `idle_timeout`.
+    /// A policy of [`crate::placement`]. It has a say only where `place` leaves it one. `None`:
+    /// Algorithm 1, asked whenever an answer may have changed, with workers that outlive their
+    /// tasks by `idle_timeout`; that is what places tasks together, or apart.
     pub placement: Option<Choice>,
 }
 
 impl Default for Policy {
+    /// Up to two workers of two threads, under Farspawn's own policy.
     fn default() -> Self {
-        Self {
+        let policy = Self {
             thresholds: Thresholds::default(),
             workers_max: 2,
             threads: 2,
@@ -37,11 +40,23 @@ impl Default for Policy {
             launch_timeout: Duration::from_secs(30),
             place: Place::Auto,
             placement: None,
-        }
+        };
+        policy.with(Name::default())
     }
 }
 
 impl Policy {
+    /// The same with a policy of [`crate::placement`], for workers on this machine, as they are set
+    /// here. A worker costs nothing while it waits, so it is kept for `idle_timeout`.
+    #[must_use]
+    pub fn with(mut self, name: Name) -> Self {
+        let mut choice = Choice::new(name, self.local_shape(), self.workers_max);
+        choice.tuning.linger = self.idle_timeout;
+        choice.tuning.idle_max = self.idle_timeout;
+        self.placement = Some(choice);
+        self
+    }
+
     /// What a worker on this machine is taken to have, until it says so itself.
     pub fn local_shape(&self) -> Shape {
         Shape {

@@ -11,6 +11,8 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -88,6 +90,13 @@ impl Prices {
             return Err("billing_step_ms must be at least 1".to_owned());
         }
         Ok(prices)
+    }
+
+    /// Reads such a table from a file; says what is wrong if that fails.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(file).map_err(|error| error.to_string());
+        let prices = text.and_then(|text| Self::parse(&text));
+        prices.map_err(|fault| format!("{}: {fault}", file.display()))
     }
 
     /// Of a millisecond with so much memory; nothing for an architecture that is not in the table.

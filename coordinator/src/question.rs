@@ -34,6 +34,13 @@ impl Coordinator {
                 commands.push(Command::send(session, Frame::Inspected { operation, stats }));
                 Ok(())
             }
+            Frame::Bill { operation } => {
+                let report = serde_json::to_vec(&self.report(now));
+                // Numbers, texts and lists: nothing that JSON has not.
+                let report = report.unwrap_or_default().into();
+                commands.push(Command::send(session, Frame::Billed { operation, report }));
+                Ok(())
+            }
             other => self.on_sleep(now, session, other, commands),
         }
     }

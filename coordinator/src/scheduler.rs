@@ -16,16 +16,19 @@ use channels::codec;
 use channels::id::{SessionId, TaskId};
 use channels::line::{Line, Places};
 use channels::outcome::Outcome;
-use channels::wire::{Frame, Parcel, Place, Stats};
+use channels::wire::{self, Frame, Parcel, Place, Vitals};
 
 use crate::Command;
+use crate::bill::{Ledger, Meter, Tariff};
 use crate::placement::paper::Poll;
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
 pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
+mod books;
 mod departure;
+pub use books::Health;
 mod pushed;
 mod steer;
 use steer::Steer;
@@ -59,6 +62,8 @@ pub struct Scheduler {
     totals: Totals,
     /// A policy of `placement` that was chosen by name.
     steer: Option<Steer>,
+    /// What it costs.
+    ledger: Ledger,
 }
 
 /// What was done so far.
@@ -85,13 +90,13 @@ impl Totals {
     }
 
     /// Of those that have ended nothing else is left.
-    pub(crate) fn stats(&self) -> Stats {
-        Stats {
+    pub(crate) fn stats(&self) -> wire::Stats {
+        wire::Stats {
             ended: self.ended,
             launches: self.launches,
             workers_us: self.workers.as_micros() as u64,
             tasks_us: self.tasks.as_micros() as u64,
-            ..Stats::default()
+            ..wire::Stats::default()
         }
     }
 }
@@ -106,11 +111,19 @@ struct Worker {
     idle_since: Duration,
     draining: bool,
     memory_bytes: u64,
+    meter: Meter,
+    vitals: Vitals,
+    /// CPU seconds of its attempts that ended.
+    tasks_cpu: f64,
+    /// Memory that it needs without tasks.
+    memory_idle: u64,
+    /// A task there has had a handle, or has spawned another: its tasks may wait for each other.
+    has_peers: bool,
 }
 
 impl Scheduler {
     /// No tasks, no workers.
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy, tariff: Tariff) -> Self {
         let mut scheduler = Self {
             policy,
             tasks: BTreeMap::new(),
@@ -123,6 +136,7 @@ impl Scheduler {
             launch_after: Duration::ZERO,
             totals: Totals::default(),
             steer: None,
+            ledger: Ledger::new(tariff, 0.0),
         };
         scheduler.take_wheel();
         scheduler
@@ -133,36 +147,15 @@ impl Scheduler {
         self.totals
     }
 
-    /// How the whole is.
-    pub fn stats(&self, now: Duration, channels: usize) -> Stats {
-        let age = |worker: &Worker| now.saturating_sub(worker.poll.start);
-        let workers = self.totals.workers + self.workers.values().map(age).sum::<Duration>();
-        Stats {
-            workers: self.workers.len() as u32,
-            starting: self.starting.len() as u32,
-            running: (self.tasks.len() - self.pool.len()) as u32,
-            pooled: self.pool.len() as u32,
-            ended: self.totals.ended,
-            launches: self.totals.launches,
-            workers_us: workers.as_micros() as u64,
-            tasks_us: self.totals.tasks.as_micros() as u64,
-            channels: channels as u64,
-        }
-    }
-
     /// Whether nothing is to be started, and no task is known to occupy a thread.
     pub fn is_at_rest(&self) -> bool {
         let at_rest = |worker: &Worker| worker.poll.running == 0;
         self.pool.is_empty() && self.starting.is_empty() && self.workers.values().all(at_rest)
     }
 
-    /// An attempt took so long.
-    pub fn on_elapsed(&mut self, elapsed: Duration) {
-        self.totals.tasks = self.totals.tasks.saturating_add(elapsed);
-    }
-
     /// The client's wishes.
-    pub fn on_client(&mut self, workers_max: u32, place: Place) {
+    pub fn on_client(&mut self, now: Duration, workers_max: u32, place: Place) {
+        self.ledger = Ledger::new(self.ledger.tariff().clone(), now.as_secs_f64());
         if workers_max > 0 {
             self.policy.workers_max = workers_max as usize;
         }
@@ -182,11 +175,22 @@ impl Scheduler {
         self.failed_launches = 0;
         self.launch_after = now;
         let poll = Poll { start: now, threads, cpu: 0.0, memory: 0.0, running: 0, held: 0 };
-        let tasks = BTreeSet::new();
-        let worker =
-            Worker { launch, poll, runs: 0, tasks, idle_since: now, draining: false, memory_bytes };
-        self.workers.insert(session, worker);
         let shape = self.shape(threads, memory_bytes);
+        let worker = Worker {
+            launch,
+            poll,
+            runs: 0,
+            tasks: BTreeSet::new(),
+            idle_since: now,
+            draining: false,
+            memory_bytes,
+            meter: self.meter(now, asked, shape.cores),
+            vitals: Vitals::default(),
+            tasks_cpu: 0.0,
+            memory_idle: u64::MAX,
+            has_peers: false,
+        };
+        self.workers.insert(session, worker);
         if let Some(steer) = &mut self.steer {
             steer.on_worker(now, session, shape, now.saturating_sub(asked));
         }
@@ -214,7 +218,10 @@ impl Scheduler {
         let id = spawn.task;
         let (place, arguments) = (self.places.allot(), Some(arguments));
         self.pool.push(place, id);
-        let beside = self.beside(spawner);
+        if let Some(worker) = self.workers.get_mut(&spawner) {
+            worker.has_peers = true;
+        }
+        let beside = self.beside(spawner, spawn.options.parent);
         if let Some(steer) = &mut self.steer {
             steer.on_spawn(now, id, &spawn.name, beside);
         }
@@ -239,6 +246,7 @@ impl Scheduler {
         if !worker.tasks.is_empty() {
             worker.idle_since = now;
         }
+        worker.book(now);
         self.report_to_policy(now, session);
     }
 
@@ -247,7 +255,7 @@ impl Scheduler {
         &mut self,
         now: Duration,
         session: SessionId,
-        (id, attempt, wall): (TaskId, u32, Duration),
+        (id, attempt, usage): (TaskId, u32, wire::Usage),
         outcome: Parcel,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
@@ -258,16 +266,21 @@ impl Scheduler {
         let payer = task.map_or(session, |task| task.spawner);
         let outcome = relay.take_in(session, payer, outcome)?;
         if let Some(worker) = self.workers.get_mut(&session) {
+            let usage = worker.on_usage(now, &usage);
+            self.totals.tasks = self.totals.tasks.saturating_add(usage.wall);
+            if let Some(task) = self.tasks.get(&id) {
+                self.ledger.task(&task.spawn.name, worker.poll.threads, &usage);
+            }
             if current {
                 if let Some(steer) = &mut self.steer {
                     // For the policy a worker that leaves is gone.
-                    let usage = worker.usage(wall, worker.memory_bytes);
                     steer.on_finished(now, id, (!worker.draining).then_some(usage));
                 }
                 worker.tasks.remove(&id);
             }
             worker.poll.held = worker.tasks.len() as u32;
             worker.idle_since = now;
+            worker.book(now);
         }
         if current {
             self.deliver(id, outcome, relay, commands);
@@ -335,6 +348,7 @@ impl Scheduler {
             steer.on_lost(now, session);
         }
         self.totals.workers += now.saturating_sub(worker.poll.start);
+        self.ledger.end(now.as_secs_f64(), worker.launch, worker.poll.threads, &worker.meter);
         commands.push(Command::Stop { launch: worker.launch });
         for id in worker.tasks {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
@@ -371,18 +385,20 @@ impl Scheduler {
         while !self.pool.is_empty() {
             let Some(session) = self.choose(now) else { break };
             let Some((_, id)) = self.pool.pop() else { break };
-            self.run(id, session, relay, commands);
+            self.run(now, id, session, relay, commands);
         }
         self.launch(now, commands);
     }
 
     fn run(
         &mut self,
+        now: Duration,
         id: TaskId,
         session: SessionId,
         relay: &mut Relay,
         commands: &mut Vec<Command>,
     ) {
+        self.ledger.at_once(self.tasks.len() - self.pool.len());
         let (Some(task), Some(worker)) = (self.tasks.get_mut(&id), self.workers.get_mut(&session))
         else {
             return;
@@ -393,11 +409,13 @@ impl Scheduler {
         worker.runs += 1;
         worker.poll.running = worker.poll.running.saturating_add(1);
         worker.poll.held = worker.tasks.len() as u32;
+        worker.book(now);
         let arguments = if task.spawn.options.retries > 0 {
             task.arguments.as_ref().map(|arguments| relay.hand_copy(session, arguments))
         } else {
             task.arguments.take().map(|arguments| relay.hand_over(session, arguments))
         };
+        worker.has_peers |= relay.has_handles(session);
         let frame = Frame::Run {
             task: id,
             attempt: task.attempt,

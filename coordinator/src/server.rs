@@ -15,6 +15,7 @@ mod socket;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use channels::session::{Fault, Received};
 use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, Stats, link_batch};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::platform::{Ended, Launch, Platform};
@@ -43,6 +44,8 @@ use socket::{Leaving, Name, Opening, Outgoing};
 pub(crate) const INPUTS_WAITING_MAX: usize = 64;
 /// Inputs handled before the answers are sent.
 const INPUTS_MAX: usize = 256;
+/// Between two wakes at the policy's wish, at least.
+const WAKE_MIN: Duration = Duration::from_millis(1);
 /// Socket buffers of a connection, in bytes; the library's own would be 256 KiB a worker.
 const BUFFER_BYTES: usize = 16 << 10;
 
@@ -168,7 +171,15 @@ impl Server {
         let mut ticks = interval(self.tick_period());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut came = Vec::with_capacity(INPUTS_MAX);
+        let mut woken = self.started;
+        let mut alarm = pin!(sleep_until(woken));
         loop {
+            let wake = self.core.wake_at();
+            if let Some(wake) = wake.map(|wake| (self.started + wake).max(woken + WAKE_MIN))
+                && alarm.deadline() != wake
+            {
+                alarm.as_mut().reset(wake);
+            }
             tokio::select! {
                 count = inputs.recv_many(&mut came, INPUTS_MAX) => {
                     if count == 0 {
@@ -179,6 +190,10 @@ impl Server {
                 Some((launch, cause)) = self.ended.recv() => self.on_ended(launch, cause),
                 () = Inside::rung(self.inside.as_ref()) => self.on_rung(),
                 _ = ticks.tick() => self.on_tick(),
+                () = &mut alarm, if wake.is_some() => {
+                    woken = Instant::now();
+                    self.handle(Event::Wake);
+                }
                 _ = &mut stop => break,
             }
             self.flush();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
-use runtime::Place;
+use runtime::{Place, Policy};
 
 use super::picture::Bounds;
 use super::pipeline::Job;
@@ -54,6 +54,9 @@ pub(crate) struct Flags {
     /// Where tasks go
     #[arg(long, value_enum)]
     pub(crate) place: Option<Where>,
+    /// Who decides where tasks run and how many workers there are: conventional, paper or farspawn
+    #[arg(long, value_name = "NAME")]
+    pub(crate) policy: Option<Policy>,
     /// Makes photographs of our own in the bucket first
     #[arg(long, requires = "s3")]
     generate: bool,

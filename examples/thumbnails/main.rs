@@ -78,6 +78,9 @@ fn run(flags: &Flags) -> anyhow::Result<u8> {
     if let Some(place) = flags.place {
         builder = builder.place(place.into());
     }
+    if let Some(policy) = flags.policy {
+        builder = builder.policy(policy);
+    }
     let (builder, stage) = flags.platform.choose(builder.from_environment())?;
     let threads = builder.worker_threads();
     let runtime = builder.build()?;
@@ -142,7 +145,8 @@ async fn thumbnails(job: &Job, threads: usize) -> anyhow::Result<(Report, Vec<Ro
     let rows = rows.map_err(anyhow::Error::msg).context("no photo could be looked at")?;
     let elapsed = started.elapsed();
     let after = runtime::stats().await.context("the coordinator is lost")?;
-    Ok((Report::new(job, &rows, elapsed, threads, &before, &after), rows))
+    let bill = runtime::report().await.context("the coordinator is lost")?;
+    Ok((Report::new(job, &rows, elapsed, threads, &before, (&after, bill)), rows))
 }
 
 /// Makes photographs of our own in the store, unless they are there already.

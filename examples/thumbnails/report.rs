@@ -4,23 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use runtime::Stats;
+use runtime::{Stats, Tariff};
 use serde::Serialize;
 
 use super::failures::Failures;
 use super::pipeline::{Job, Made, Row, STAGES};
 use super::store::Location;
-
-/// Table 1 of the paper: visible cores, memory in MB, and dollars a millisecond (x86, eu-west-3).
-const TABLE_1: [(u32, u32, f64); 5] = [
-    (2, 2048, 0.000_000_033_3),
-    (3, 4096, 0.000_000_066_7),
-    (4, 6144, 0.000_000_100_0),
-    (5, 8192, 0.000_000_133_3),
-    (6, 10240, 0.000_000_166_7),
-];
-/// Dollars an invocation.
-const DOLLARS_A_REQUEST: f64 = 0.20 / 1e6;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -38,6 +27,8 @@ pub(crate) struct Report {
     /// Workers launched.
     invocations: u64,
     cost: Cost,
+    /// What the whole run has cost, the making of photographs included, and where it went.
+    bill: runtime::Report,
     rows: Vec<Line>,
 }
 
@@ -83,7 +74,7 @@ impl Report {
         elapsed: Duration,
         threads: usize,
         before: &Stats,
-        after: &Stats,
+        (after, bill): (&Stats, runtime::Report),
     ) -> Self {
         let made: Vec<&Made> = rows.iter().filter_map(|row| row.made.as_ref().ok()).collect();
         let rows: Vec<Line> = rows.iter().map(Line::new).collect();
@@ -102,6 +93,7 @@ impl Report {
             tasks_per_worker,
             invocations: after.launches,
             cost: Cost::new(rows.len(), threads, before, after),
+            bill,
             rows,
         }
     }
@@ -114,13 +106,12 @@ impl Report {
 
 impl Cost {
     fn new(tasks: usize, threads: usize, before: &Stats, after: &Stats) -> Self {
-        let fitting = TABLE_1.iter().find(|(cores, ..)| *cores as usize >= threads);
-        let (_, memory_mb, dollars_a_ms) = fitting.unwrap_or(&TABLE_1[4]);
+        let (tariff, threads) = (Tariff::default(), threads as u32);
         let bill = |requests: u64, microseconds: u64| {
-            requests as f64 * DOLLARS_A_REQUEST + microseconds as f64 / 1e3 * dollars_a_ms
+            tariff.prices.requests(requests) + tariff.time(threads, microseconds.div_ceil(1000))
         };
         Self {
-            memory_mb: *memory_mb,
+            memory_mb: tariff.memory_mb(threads),
             conventional_dollars: bill(tasks as u64, after.tasks_us - before.tasks_us),
             dollars: bill(after.launches, after.workers_us - before.workers_us),
         }
@@ -197,6 +188,7 @@ impl fmt::Display for Report {
             let what = format!("{what} ({invocations})");
             writeln!(out, "  {what:<38}{dollars:>12.8}{:>16.2}", dollars * million)?;
         }
+        write!(out, "\nthe whole run: {}", self.bill)?;
         if self.failed > 0 {
             write!(out, "\nfailed:\n{}", failures(&self.rows))?;
         }

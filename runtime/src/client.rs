@@ -1,122 +1,42 @@
 //! The client: the process where `main` runs, its runtime, and, unless another is named, the
 //! coordinator that it brings along.
 
-use std::cell::RefCell;
 use std::env;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use channels::census::Who;
 use channels::node::Node;
-use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, Stats};
+use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
+use coordinator::bill::Tariff;
+use coordinator::placement::choice::Policy as PolicyName;
+use coordinator::platform::{Emulated, Emulation};
 use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
+use crate::asking::report;
 use crate::connection::{At, Bell, ConnectError, Connection, Speaker};
 use crate::deadlock::{self, Main, OwnThread, Watch, Watched};
 use crate::entry::{self, EnvironmentError};
+use crate::here::{HERE, PROCESS};
+pub(crate) use crate::here::{Here, current, enter_thread, executor, here};
 use crate::lease::Lease;
+use crate::reporting::Reporting;
 use crate::trial::{Trial, Trying};
 use crate::{link, task};
 
 mod places;
 use places::Workers;
-
-thread_local! {
-    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
-}
-
-/// For threads that a program starts by itself: the process's one runtime.
-static PROCESS: Mutex<Option<Here>> = Mutex::new(None);
-
-/// Which node a thread works for.
-#[derive(Clone)]
-pub(crate) struct Here {
-    pub(crate) node: Arc<Node>,
-    pub(crate) launch: Option<u64>,
-    /// For threads that are not the executor's own.
-    pub(crate) executor: Option<Handle>,
-    pub(crate) trial: Option<Arc<Trying>>,
-}
-
-/// From now on this thread works for a node.
-pub(crate) fn enter_thread(here: Here) {
-    HERE.with_borrow_mut(|slot| *slot = Some(here));
-}
-
-pub(crate) fn here() -> Option<Here> {
-    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    HERE.with_borrow(Option::clone).or_else(process)
-}
-
-/// The node that this thread works for.
-pub(crate) fn current() -> Option<Arc<Node>> {
-    here().map(|here| here.node)
-}
-
-/// The executor that timers run on.
-///
-/// # Panics
-///
-/// Outside of a runtime.
-#[track_caller]
-pub(crate) fn executor() -> Handle {
-    let own = || here().and_then(|here| here.executor);
-    let Some(executor) = Handle::try_current().ok().or_else(own) else {
-        panic!(
-            "a timer was made outside of a runtime: put #[runtime::main] on `async fn main`, or \
-             use runtime::Runtime::block_on"
-        );
-    };
-    executor
-}
-
-/// The number of the worker that runs the calling task, counted from 1, or `None` in the client.
-///
-/// ```
-/// #[runtime::task]
-/// async fn where_am_i() -> Option<u64> { runtime::current_worker() }
-///
-/// #[runtime::main]
-/// async fn main() {
-///     assert_eq!(runtime::current_worker(), None);
-///     assert_eq!(runtime::spawn(where_am_i()).await.unwrap(), Some(1));
-/// }
-/// ```
-pub fn current_worker() -> Option<u64> {
-    here().and_then(|here| here.launch)
-}
-
-/// How the whole is: workers, tasks, and what was used so far. `None` outside of a runtime or when
-/// the coordinator is lost.
-///
-/// # Cancel safety
-///
-/// Nothing is lost but the answer.
-///
-/// ```
-/// #[runtime::main]
-/// async fn main() {
-///     let stats = runtime::stats().await.unwrap();
-///     assert_eq!((stats.workers, stats.pooled), (0, 0));
-/// }
-/// ```
-pub async fn stats() -> Option<Stats> {
-    let node = current()?;
-    node.inspect().await
-}
 
 /// A client: an executor for `main`, and a connection to a coordinator.
 ///
@@ -175,6 +95,10 @@ pub struct Builder {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) lease: Duration,
     pub(crate) idle_timeout: Duration,
+    pub(crate) policy: PolicyName,
+    pub(crate) emulation: Option<Emulation>,
+    pub(crate) tariff: Tariff,
+    pub(crate) reporting: Option<Reporting>,
     pub(crate) environment: Result<(), EnvironmentError>,
     workers: Workers,
 }
@@ -194,6 +118,10 @@ impl Runtime {
             memory_bytes: None,
             lease: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
+            policy: PolicyName::default(),
+            emulation: None,
+            tariff: Tariff::default(),
+            reporting: None,
             environment: Ok(()),
             workers: Workers::Processes(None),
         }
@@ -227,7 +155,7 @@ impl Runtime {
 
     fn here(&self) -> Here {
         let executor = self.executor.as_ref().map(|executor| executor.handle().clone());
-        Here { node: self.node.clone(), launch: None, executor, trial: self.trial.clone() }
+        Here { executor, trial: self.trial.clone(), ..Here::of(&self.node) }
     }
 }
 
@@ -269,8 +197,8 @@ impl Builder {
         self
     }
 
-    /// Threads of each worker. By the paper's rule one of them is reserved, so n - 1 tasks, but at
-    /// least one, compute at a time; tasks that wait on channels do not count.
+    /// Threads of each worker. As many tasks share them as are expected to fill them; tasks that
+    /// wait on channels do not count.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
         self
@@ -313,6 +241,27 @@ impl Builder {
     /// How long a worker without tasks is kept; ten seconds by default.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.idle_timeout = timeout;
+        self
+    }
+
+    /// The policy that decides where tasks run and how many workers there are: Farspawn's own by
+    /// default. It has no say if a place was asked for.
+    pub fn policy(mut self, policy: PolicyName) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Workers start as late as on Lambda, and computing is emulated on so many cores as they are
+    /// said to have: see [`emulate_cpu`](crate::emulate_cpu). For evaluations.
+    pub fn emulate(mut self, emulation: Emulation) -> Self {
+        self.emulation = Some(emulation);
+        self
+    }
+
+    /// How workers are billed: see [`report`]. By default by Table 1 of the paper, each as a
+    /// function with the memory for which that table has as many threads.
+    pub fn tariff(mut self, tariff: Tariff) -> Self {
+        self.tariff = tariff;
         self
     }
 
@@ -361,7 +310,7 @@ impl Builder {
             Speaker { node: node.clone(), bell, lease: Lease::of_client(), owner: main.clone() };
         let connection = Connection::open(&address, hello, speaker, None)?;
         let trial = self.trial.map(|trial| Trying::new(trial, None));
-        let here = Here { node: node.clone(), launch: None, executor: None, trial: trial.clone() };
+        let here = Here { trial: trial.clone(), ..Here::of(&node) };
         let executor = tokio::runtime::Builder::new_multi_thread()
             .on_thread_start(move || {
                 deadlock::enter_pool();
@@ -378,6 +327,7 @@ impl Builder {
     /// reason and status 70.
     pub fn enter<F: Future>(self, future: F) -> F::Output {
         let threads = matches!(self.workers, Workers::Threads);
+        let reporting = self.reporting.clone();
         match self.build() {
             Ok(runtime) => {
                 if !threads {
@@ -387,7 +337,11 @@ impl Builder {
                     runtime.watch();
                 }
                 let _own = OwnThread::enter();
-                runtime.block_on(future)
+                let output = runtime.block_on(future);
+                if let Some(reporting) = reporting {
+                    reporting.tell(runtime.block_on(report()).as_ref());
+                }
+                output
             }
             Err(error) => {
                 eprintln!("farspawn: {error}");
@@ -409,10 +363,15 @@ impl Builder {
             place: self.place,
             ..Policy::default()
         };
-        let platform = self.make_platform(&address.address)?;
+        let mut platform = self.make_platform(&address.address)?;
         platform.prepare(&mut policy);
-        let settings =
-            coordinator::Settings { policy, lease: self.lease, ..coordinator::Settings::default() };
+        let policy = policy.with(self.policy);
+        if let Some(emulation) = self.emulation {
+            platform = Box::new(Emulated::new(platform, emulation));
+        }
+        let (lease, tariff) = (self.lease, self.tariff.clone());
+        let defaults = coordinator::Settings::default();
+        let settings = coordinator::Settings { policy, lease, tariff, ..defaults };
         let config = Config { settings, client_secrets: vec![key.clone()] };
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
@@ -428,11 +387,5 @@ impl Builder {
         };
         let thread = thread::Builder::new().name("farspawn-coordinator".to_owned()).spawn(run)?;
         Ok((address, key, Some(Embedded { stop, thread })))
-    }
-}
-
-impl fmt::Debug for Here {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Here(launch {:?})", self.launch)
     }
 }

@@ -9,12 +9,14 @@ use std::thread;
 use std::time::Duration;
 
 use channels::wire::{Place, Secret};
+use coordinator::price::Prices;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use crate::client::Builder;
 use crate::connection::At;
 use crate::deadlock::OwnThread;
 use crate::metrics::machine_memory;
+use crate::reporting::Reporting;
 use crate::trial::Trial;
 use crate::worker;
 
@@ -143,6 +145,7 @@ fn worker_settings(
         cpus: threads as f64,
         memory_bytes: read(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY)?
             .unwrap_or_else(machine_memory),
+        cores: read(&variable, "FARSPAWN_WORKER_CORES", CORES)?,
         // Where tasks go is the client's affair.
         trial: variable("FARSPAWN_PLACE").and_then(|text| text.parse().ok()),
         at_end: exit,
@@ -153,6 +156,11 @@ const THREADS: &str = "a number of threads, 1 to 1024";
 const WORKERS: &str = "a number of workers, 1 to 100000";
 const MEMORY: &str = "a number of bytes";
 const MILLISECONDS: &str = "a number of milliseconds, at least 10";
+const POLICY: &str = "conventional, paper or farspawn";
+const CORES: &str = "a number of CPUs";
+const PRICES: &str = "a file like coordinator/src/prices.json";
+const ARCHITECTURE: &str = "x86 or arm, and a price for it";
+const BILLED_MB: &str = "megabytes of memory, 128 to 10240";
 const PLACE: &str = "auto, together, apart, local, remote, random or random:SEED";
 
 /// Overrides settings by what the environment says.
@@ -166,6 +174,7 @@ pub(crate) fn apply_environment(
     if let Some(threads) = read_within(&variable, "FARSPAWN_WORKER_THREADS", THREADS, 1..=1024)? {
         builder.threads = threads as usize;
     }
+    builder.policy = read(&variable, "FARSPAWN_POLICY", POLICY)?.unwrap_or(builder.policy);
     if let Some(bytes) = read_within(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY, 1..=u64::MAX)? {
         builder.memory_bytes = Some(bytes);
     }
@@ -190,6 +199,7 @@ pub(crate) fn apply_environment(
             }
         }
     }
+    apply_costs(builder, &variable)?;
     if let Some(file) = variable("FARSPAWN_CA") {
         builder.authorities = Some(file.into());
     }
@@ -201,6 +211,35 @@ pub(crate) fn apply_environment(
             expected: "the coordinator's key, 64 hexadecimal digits, with FARSPAWN_COORDINATOR",
         })?;
         builder.coordinator = Some((address, key));
+    }
+    Ok(())
+}
+
+/// What runs cost, and where that is told.
+fn apply_costs(
+    builder: &mut Builder,
+    variable: &impl Fn(&str) -> Option<String>,
+) -> Result<(), EnvironmentError> {
+    builder.reporting = variable("FARSPAWN_REPORT").map(Reporting::parse);
+    let name = "FARSPAWN_PRICES";
+    if let Some(file) = variable(name) {
+        builder.tariff.prices = Prices::read(file.as_ref()).map_err(|value| EnvironmentError {
+            name,
+            value,
+            expected: PRICES,
+        })?;
+    }
+    let name = "FARSPAWN_ARCHITECTURE";
+    if let Some(value) = variable(name) {
+        let found = value.parse().ok();
+        let known = &builder.tariff.prices.architectures;
+        let found = found.filter(|architecture| known.contains_key(architecture));
+        builder.tariff.architecture =
+            found.ok_or(EnvironmentError { name, value, expected: ARCHITECTURE })?;
+    }
+    let megabytes = read_within(variable, "FARSPAWN_BILLED_MB", BILLED_MB, 128..=10_240)?;
+    if let Some(megabytes) = megabytes {
+        builder.tariff.memory_mb = Some(megabytes as u32);
     }
     Ok(())
 }
@@ -236,6 +275,7 @@ fn read<T: FromStr>(
 mod tests {
     use super::*;
     use crate::Runtime;
+    use coordinator::price::Architecture;
 
     #[track_caller]
     fn check(variables: &[(&str, &str)]) -> Result<Builder, String> {
@@ -252,6 +292,9 @@ mod tests {
         assert_eq!((builder.workers_max, builder.place), (7, Place::Apart));
         let builder = check(&[("FARSPAWN_PLACE", "random:7")]).unwrap();
         assert_eq!((builder.trial, builder.place), (Some(Trial::Random(7)), Place::Apart));
+        let bill = [("FARSPAWN_ARCHITECTURE", "arm"), ("FARSPAWN_BILLED_MB", "1024")];
+        let tariff = check(&bill).unwrap().tariff;
+        assert_eq!((tariff.architecture, tariff.memory_mb), (Architecture::Arm, Some(1024)));
         for (name, value) in [
             ("FARSPAWN_WORKERS", "0"),
             ("FARSPAWN_WORKERS", "many"),
@@ -259,6 +302,10 @@ mod tests {
             ("FARSPAWN_PLACE", "nowhere"),
             ("FARSPAWN_LEASE_MS", "1"),
             ("FARSPAWN_COORDINATOR", "ws://127.0.0.1:1"),
+            ("FARSPAWN_PRICES", "/nowhere"),
+            ("FARSPAWN_ARCHITECTURE", "sparc"),
+            ("FARSPAWN_BILLED_MB", "64"),
+            ("FARSPAWN_POLICY", "papre"),
         ] {
             let error = check(&[(name, value)]).unwrap_err();
             assert!(error.contains("expected is"), "{name}={value}: {error}");

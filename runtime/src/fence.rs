@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 use channels::id::TaskId;
 use channels::node::Node;
 
+use crate::occupancy::Seat;
+
 thread_local! {
     /// The attempt that this thread polls.
     static POLLED: RefCell<Option<Arc<Identity>>> = const { RefCell::new(None) };
@@ -27,6 +29,8 @@ struct Identity {
     attempt: u32,
     /// Tokens given so far.
     operations: AtomicU64,
+    /// None in tests.
+    seat: Option<Arc<Seat>>,
 }
 
 /// Names one effect of a task on the world outside: see [`fence_token`].
@@ -69,10 +73,20 @@ pub struct FenceToken {
 pub fn fence_token() -> Option<FenceToken> {
     POLLED.with_borrow(|polled| {
         let identity = polled.as_ref()?;
-        let Identity { node, task, attempt, operations } = &**identity;
+        let Identity { node, task, attempt, operations, .. } = &**identity;
         let operation = operations.fetch_add(1, Ordering::Relaxed) + 1;
         Some(FenceToken { epoch: node.epoch(), task: task.0, attempt: *attempt, operation })
     })
+}
+
+/// The seat of the task that this thread runs now, if it does.
+pub(crate) fn polled_seat() -> Option<Arc<Seat>> {
+    POLLED.with_borrow(|polled| polled.as_ref().and_then(|identity| identity.seat.clone()))
+}
+
+/// The task that this thread runs now, if it does.
+pub(crate) fn polled_task() -> Option<TaskId> {
+    POLLED.with_borrow(|polled| polled.as_ref().map(|identity| identity.task))
 }
 
 impl FenceToken {
@@ -120,7 +134,16 @@ pub(crate) struct Fenced<F> {
 impl<F> Fenced<F> {
     pub(crate) fn new(node: &Arc<Node>, (task, attempt): (TaskId, u32), inner: F) -> Self {
         let (node, operations) = (node.clone(), AtomicU64::new(0));
-        Self { identity: Arc::new(Identity { node, task, attempt, operations }), inner }
+        let identity = Identity { node, task, attempt, operations, seat: None };
+        Self { identity: Arc::new(identity), inner }
+    }
+
+    /// The same for an attempt that has a seat.
+    pub(crate) fn seated(mut self, seat: Arc<Seat>) -> Self {
+        if let Some(identity) = Arc::get_mut(&mut self.identity) {
+            identity.seat = Some(seat);
+        }
+        self
     }
 }
 

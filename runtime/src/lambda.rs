@@ -212,6 +212,7 @@ fn settings(offer: &Offer, size: &Size) -> Result<Settings, EnvironmentError> {
         secret: offer.token.clone(),
         threads: size.threads,
         cpus: size.cpus,
+        cores: None,
         memory_bytes: size.memory_bytes,
         trial: env::var("FARSPAWN_PLACE").ok().and_then(|text| text.parse().ok()),
         at_end: |_| {},

@@ -41,19 +41,23 @@
 //! # Modules
 //!
 //! - `task`: the table of tasks, and [`Call`]. `spawn`: [`spawn`](spawn()) and [`JoinHandle`].
-//! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `metrics`: how busy
-//!   the process is.
+//! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `stopwatch`: what each
+//!   takes. `metrics`: how busy the process is, and what it is granted.
 //! - `unstarted`: tasks that can still be given back. `lambda`: a worker on AWS Lambda, built with
 //!   the feature of that name.
-//! - `client`: [`Runtime`], and the coordinator inside the client. `entry`: which role this process
-//!   has. `connection`: the session with the coordinator, on a thread of its own. `carrier`: its
-//!   frames, over as many links as it takes. `link`: one WebSocket. `lease`: until when this node
-//!   is surely part of the system. `fence`: what a task shows to those outside of it.
-//! - `trial`: another placement, to find faults. `deadlock`: when all sleep for good.
+//! - `here`: which node a thread works for. `client`: [`Runtime`], and the coordinator inside the
+//!   client. `entry`: which role this process has. `connection`: the session with the coordinator,
+//!   on a thread of its own. `carrier`: its frames, over as many links as it takes. `address`: where
+//!   a coordinator is. `link`: one WebSocket. `lease`: until when this node is surely part of the
+//!   system. `fence`: what a task shows to those outside of it.
+//! - `trial`: another placement, to find faults. `pace`: computing that is emulated. `deadlock`:
+//!   when all sleep for good.
+//! - `asking`: what a program may ask of the whole. `reporting`: the cost report at its end.
 //! - `timer`: time as channels. `context`: cancellation and deadlines. `group`: tasks that belong
 //!   together.
 
 mod address;
+mod asking;
 mod carrier;
 mod client;
 mod connection;
@@ -63,32 +67,41 @@ mod drive;
 mod entry;
 mod fence;
 mod group;
+mod here;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod lease;
 mod link;
 mod metrics;
 mod occupancy;
+mod pace;
+mod reporting;
 mod spawn;
+mod stopwatch;
 mod task;
 mod timer;
 mod trial;
 mod unstarted;
 mod worker;
 
+pub use asking::{current_worker, report, stats};
 pub use channels::wire::{Place, Secret, Stats};
 pub use channels::{
     AlreadyClosed, ChannelBuilder, Chosen, FlushError, Leased, Message, Path, Receiver, RecvError,
     Select, SendError, Sender, TryRecvError, TrySendError, WaitGroup, channel, select,
     select_blocking,
 };
-pub use client::{Builder, Runtime, StartError, current_worker, stats};
+pub use client::{Builder, Runtime, StartError};
 pub use connection::ConnectError;
 pub use context::{Cancel, Context, ContextError};
-pub use coordinator::platform::{self, Program};
+pub use coordinator::bill::{Report, Tariff};
+pub use coordinator::placement::choice::Policy;
+pub use coordinator::platform::{self, Emulation, Program};
+pub use coordinator::price::{Architecture, Prices};
 pub use entry::{EnvironmentError, serve_if_worker};
 pub use fence::{FenceToken, fence_token};
 pub use group::{GroupError, TaskGroup};
+pub use pace::emulate_cpu;
 pub use spawn::{AbortHandle, JoinError, JoinHandle, spawn};
 pub use task::Call;
 pub use timer::{after, ticker};

@@ -9,16 +9,17 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use channels::blocking::{self, Wait};
 use channels::waiting;
 
+use crate::stopwatch::Stopwatch;
+
 /// How many tasks of a worker occupy a thread, and what the coordinator was told of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Gauge {
-    slots: u32,
     running: AtomicU32,
     runs: AtomicU64,
     told_running: AtomicU32,
@@ -26,26 +27,15 @@ pub(crate) struct Gauge {
 }
 
 impl Gauge {
-    pub(crate) fn new(threads: usize) -> Self {
-        Self {
-            slots: coordinator::placement::paper::slots(threads as u32),
-            running: AtomicU32::new(0),
-            runs: AtomicU64::new(0),
-            told_running: AtomicU32::new(0),
-            told_runs: AtomicU64::new(0),
-        }
-    }
-
     /// A `Run` frame came.
     pub(crate) fn on_run(&self) {
         self.runs.fetch_add(1, Relaxed);
     }
 
-    /// Whether the coordinator takes this worker for full, and it is not.
+    /// Whether the coordinator takes this worker for fuller than it is.
     pub(crate) fn has_news(&self) -> bool {
-        let full_by_last_word = self.told_running.load(Relaxed) >= self.slots
-            || self.told_runs.load(Relaxed) != self.runs.load(Relaxed);
-        full_by_last_word && self.running.load(Relaxed) < self.slots
+        let unseen = self.runs.load(Relaxed) - self.told_runs.load(Relaxed);
+        u64::from(self.told_running.load(Relaxed)) + unseen > u64::from(self.running.load(Relaxed))
     }
 
     /// Whether anything is other than what the coordinator was told.
@@ -75,13 +65,29 @@ const PARKED: u8 = 3;
 pub(crate) struct Seat {
     state: AtomicU8,
     gauge: Arc<Gauge>,
+    /// It waits in place of computing.
+    emulates: AtomicBool,
+    /// What the task takes.
+    pub(crate) watch: Stopwatch,
 }
 
 impl Seat {
-    /// A task is about to start.
-    pub(crate) fn take(gauge: Arc<Gauge>) -> Self {
+    /// A task is about to start. `is_heavy` if polls of its kind were long.
+    pub(crate) fn take(gauge: Arc<Gauge>, is_heavy: bool) -> Self {
         gauge.running.fetch_add(1, Relaxed);
-        Self { state: AtomicU8::new(RUNNING), gauge }
+        let (state, emulates) = (AtomicU8::new(RUNNING), AtomicBool::new(false));
+        Self { state, gauge, emulates, watch: Stopwatch::new(is_heavy) }
+    }
+
+    /// Until this is dropped its waits are for computing.
+    pub(crate) fn emulate(&self) -> Emulating<'_> {
+        self.emulates.store(true, Relaxed);
+        Emulating(self)
+    }
+
+    /// Whether it is on a CPU, or would be if there were enough of them.
+    pub(crate) fn is_running(&self) -> bool {
+        self.state.load(Relaxed) == RUNNING
     }
 
     fn resume(&self) {
@@ -99,6 +105,9 @@ impl Seat {
     /// The task waits. True if it gave its seat up.
     fn wait(&self) -> bool {
         let on_channel = waiting::take();
+        if self.emulates.load(Relaxed) {
+            return false;
+        }
         if on_channel {
             self.park();
         } else {
@@ -115,6 +124,16 @@ impl Seat {
         } else {
             change(WAITING, WAITING_LONG);
         }
+    }
+}
+
+/// A task waits in place of computing.
+#[derive(Debug)]
+pub(crate) struct Emulating<'a>(&'a Seat);
+
+impl Drop for Emulating<'_> {
+    fn drop(&mut self) {
+        self.0.emulates.store(false, Relaxed);
     }
 }
 
@@ -143,7 +162,9 @@ impl<F: Future + Unpin, N: Fn() + Clone + Unpin + 'static> Seated<F, N> {
                 }
             }
         });
+        let mark = Stopwatch::begin_thread();
         let output = blocking::wait_for(inner);
+        seat.watch.end(mark);
         blocking::observe_with(|_| {});
         seat.park();
         output
@@ -156,7 +177,9 @@ impl<F: Future + Unpin, N: Fn() + Unpin> Future for Seated<F, N> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.seat.resume();
         waiting::take();
+        let mark = self.seat.watch.begin_poll();
         let polled = Pin::new(&mut self.inner).poll(context);
+        self.seat.watch.end(mark);
         if polled.is_ready() {
             self.seat.park();
         } else if self.seat.wait() {
@@ -176,8 +199,8 @@ mod tests {
 
     #[test]
     fn a_seat_is_kept_for_a_disk_and_given_up_for_a_channel() {
-        let gauge = Arc::new(Gauge::new(2));
-        let seat = Seat::take(gauge.clone());
+        let gauge = Arc::new(Gauge::default());
+        let seat = Seat::take(gauge.clone(), false);
         assert_eq!(running(&gauge), 1);
         waiting::take();
         assert!(!seat.wait());
@@ -199,8 +222,8 @@ mod tests {
 
     #[test]
     fn a_long_wait_gives_the_seat_up() {
-        let gauge = Arc::new(Gauge::new(2));
-        let seat = Seat::take(gauge.clone());
+        let gauge = Arc::new(Gauge::default());
+        let seat = Seat::take(gauge.clone(), false);
         waiting::take();
         seat.wait();
         seat.age();
@@ -213,12 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn news_is_a_free_slot_that_the_coordinator_does_not_know_of() {
-        let gauge = Arc::new(Gauge::new(2));
+    fn news_is_a_free_thread_that_the_coordinator_does_not_know_of() {
+        let gauge = Arc::new(Gauge::default());
         assert!(!gauge.has_news());
         gauge.on_run();
-        let seat = Seat::take(gauge.clone());
-        assert!(!gauge.has_news(), "it is full, as the coordinator thinks");
+        let seat = Seat::take(gauge.clone(), false);
+        assert!(!gauge.has_news(), "it is as busy as the coordinator thinks");
         assert_eq!(gauge.tell(), (1, 1));
         seat.park();
         assert!(gauge.has_news());

@@ -10,11 +10,12 @@ use std::time::Duration;
 use channels::id::{ChannelId, TaskId};
 use channels::node::Node;
 use channels::outcome::Outcome;
-use channels::wire::Frame;
+use channels::wire::{Frame, SpawnOptions};
 use channels::{Message, Receiver, RecvError};
 use futures::future;
 
 use crate::client;
+use crate::fence;
 use crate::task::{BoxFuture, Call};
 use crate::trial;
 
@@ -68,7 +69,7 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
         task,
         name: call.task.name.to_owned(),
         signature: call.task.signature,
-        options: call.options,
+        options: SpawnOptions { parent: fence::polled_task(), ..call.options },
         result,
         arguments,
     });

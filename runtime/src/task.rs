@@ -212,7 +212,11 @@ pub fn call<A: Message, R: 'static>(
     arguments: A,
     run: fn(A) -> BoxFuture<R>,
 ) -> Call<R> {
-    let options = SpawnOptions { retries: task.retries, timeout_ms: task.timeout_ms };
+    let options = SpawnOptions {
+        retries: task.retries,
+        timeout_ms: task.timeout_ms,
+        ..SpawnOptions::default()
+    };
     Call { task, options, body: Box::new(Bound { arguments, run }) }
 }
 

@@ -7,7 +7,7 @@
 //! the coordinator has fenced it or will, and nothing that it did from here on would be seen. No
 //! task is polled any more; as a process it exits, inside a process its executor is shut down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,11 +18,10 @@ use channels::census::Who;
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
-use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret};
+use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret, Usage};
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
-use tokio::time::Instant;
 
 use crate::connection::{At, Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
@@ -30,6 +29,7 @@ use crate::fence::Fenced;
 use crate::lease::{Gate, Lease};
 use crate::metrics::Meter;
 use crate::occupancy::{Gauge, Seat, Seated};
+use crate::pace::Pacer;
 use crate::task::{self, Ended, Kind, Task};
 use crate::trial::{Trial, Trying};
 use crate::unstarted::{Attempted, Letter};
@@ -53,6 +53,8 @@ pub(crate) struct Settings {
     /// How much CPU its process is granted, 1.0 being one of them.
     pub(crate) cpus: f64,
     pub(crate) memory_bytes: u64,
+    /// CPUs, if they are emulated.
+    pub(crate) cores: Option<f64>,
     pub(crate) trial: Option<Trial>,
     /// Called with the reason when its session is over, before its tasks can learn of it.
     pub(crate) at_end: fn(&str),
@@ -112,7 +114,8 @@ fn executor(
 ) -> std::io::Result<tokio::runtime::Runtime> {
     let launch = Some(settings.launch);
     let trial = settings.trial.map(|trial| Trying::new(trial, launch));
-    let here = client::Here { node: node.clone(), launch, executor: None, trial };
+    let pacer = settings.cores.map(|cores| Arc::new(Pacer::new(cores)));
+    let here = client::Here { node: node.clone(), launch, executor: None, trial, pacer };
     let (begun, ended) = (alive.clone(), alive.clone());
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
@@ -154,6 +157,8 @@ struct Held {
     leaving: bool,
     /// Nothing comes any more.
     draining: bool,
+    /// Tasks whose polls were long.
+    heavy: BTreeSet<&'static str>,
     /// Attempts that have ended here, and those given back.
     ended: u64,
     given_back: u64,
@@ -162,6 +167,7 @@ struct Held {
 /// How an attempt can be stopped.
 struct Grip {
     kind: Kind,
+    name: &'static str,
     abort: AbortHandle,
     /// What to say of it once it has stopped.
     verdict: Outcome<()>,
@@ -200,8 +206,12 @@ impl Owner for Worker {
 
     fn on_tick(&self) {
         self.watch.on_tick();
-        self.held().attempts.values().for_each(|grip| grip.seat.age());
-        if !self.held().attempts.is_empty() || self.gauge.has_changed() {
+        let held = self.held();
+        held.attempts.values().for_each(|grip| grip.seat.age());
+        self.measure(&held);
+        let has_tasks = !held.attempts.is_empty();
+        drop(held);
+        if has_tasks || self.gauge.has_changed() {
             self.report();
         }
     }
@@ -226,9 +236,9 @@ impl Worker {
             at_end: settings.at_end,
             executor: executor.clone(),
             held: Mutex::default(),
-            gauge: Arc::new(Gauge::new(settings.threads)),
+            gauge: Arc::<Gauge>::default(),
             watch: Watch::new(node.clone(), executor.clone(), place),
-            meter: Meter::new(settings.cpus, settings.memory_bytes),
+            meter: Meter::new(settings.cpus, settings.memory_bytes, settings.cores),
         })
     }
 
@@ -252,17 +262,20 @@ impl Worker {
             };
             self.executor.spawn(timer).abort_handle()
         });
-        let seat = Arc::new(Seat::take(self.gauge.clone()));
-        let verdict = Outcome::Cancelled;
-        let (kind, taken, sealed) = (task.kind, seat.clone(), letter.clone());
-        let grip = Grip { kind, abort, verdict, timer, seat: taken, letter: sealed };
-        self.held().attempts.insert(attempt, grip);
-        let begun = Instant::now();
+        let mut held = self.held();
+        let seat = Seat::take(self.gauge.clone(), held.heavy.contains(task.name));
+        let seat = Arc::new(seat);
+        let (kind, name, verdict) = (task.kind, task.name, Outcome::Cancelled);
+        let (taken, sealed) = (seat.clone(), letter.clone());
+        let grip = Grip { kind, name, abort, verdict, timer, seat: taken, letter: sealed };
+        held.attempts.insert(attempt, grip);
+        drop(held);
         let who = match task.kind {
             Kind::Async => Who::Task(task.name, attempt.0),
             Kind::Thread => Who::ThreadTask(task.name, attempt.0),
         };
         let started = Fenced::new(&self.node, attempt, Attempted::new(task, letter));
+        let started = started.seated(seat.clone());
         let started = Watched::new(who, started);
         let started = Gate::new(self.lease.clone(), started);
         let started = Abortable::new(started, aborted);
@@ -272,11 +285,11 @@ impl Worker {
         match task.kind {
             Kind::Async => drop(handle.spawn(async move {
                 let ended = AssertUnwindSafe(seated).catch_unwind().await;
-                this.on_ended(attempt, ended, begun.elapsed());
+                this.on_ended(attempt, ended);
             })),
             Kind::Thread => drop(handle.spawn_blocking(move || {
                 let ended = catch_unwind(AssertUnwindSafe(|| seated.on_this_thread()));
-                this.on_ended(attempt, ended, begun.elapsed());
+                this.on_ended(attempt, ended);
             })),
         }
     }
@@ -291,18 +304,13 @@ impl Worker {
             Kind::Async => grip.verdict = verdict,
             Kind::Thread => {
                 drop(held);
-                self.finish(attempt, Ended::new(&self.node, verdict), Duration::ZERO);
+                self.finish(attempt, Ended::new(&self.node, verdict));
             }
         }
     }
 
     /// An attempt came to its end, was stopped, or panicked while it was being dropped.
-    fn on_ended(
-        &self,
-        attempt: Attempt,
-        ended: thread::Result<Result<Ended, Aborted>>,
-        elapsed: Duration,
-    ) {
+    fn on_ended(&self, attempt: Attempt, ended: thread::Result<Result<Ended, Aborted>>) {
         let verdict = self.held().attempts.get(&attempt).map(|grip| grip.verdict.clone());
         // Already told: the result is dropped, and its handles with it.
         let Some(verdict) = verdict else {
@@ -316,19 +324,25 @@ impl Worker {
             Ok(Err(Aborted)) => Ended::new(&self.node, verdict),
             Err(panic) => Ended::panicked(&self.node, &*panic),
         };
-        self.finish(attempt, ended, elapsed);
+        self.finish(attempt, ended);
     }
 
-    fn finish(&self, attempt: Attempt, ended: Ended, elapsed: Duration) {
+    fn finish(&self, attempt: Attempt, ended: Ended) {
         let mut held = self.held();
-        if let Some(timer) = held.attempts.remove(&attempt).and_then(|grip| grip.timer) {
-            timer.abort();
+        let mut usage = Usage::default();
+        if let Some(grip) = held.attempts.remove(&attempt) {
+            usage = grip.seat.watch.usage();
+            if grip.seat.watch.is_exact() {
+                held.heavy.insert(grip.name);
+            }
+            if let Some(timer) = grip.timer {
+                timer.abort();
+            }
         }
         let (task, attempt) = attempt;
-        let elapsed_us = elapsed.as_micros() as u64;
         let Ended { outcome, kept } = ended;
         held.ended += 1;
-        self.node.push(Frame::Finished { task, attempt, outcome, elapsed_us });
+        self.node.push(Frame::Finished { task, attempt, outcome, usage });
         self.leave_if_done(&held);
         drop(held);
         drop(kept);
@@ -349,11 +363,12 @@ impl Worker {
     fn refuse(&self, attempt: Attempt, arguments: &Parcel, reason: String) {
         arguments.passages.iter().for_each(|passage| self.node.give_back(*passage));
         let ended = Ended::new(&self.node, Outcome::<()>::NeverStarted(reason));
-        self.finish(attempt, ended, Duration::ZERO);
+        self.finish(attempt, ended);
     }
 
     fn leave_if_done(&self, held: &Held) {
         if held.draining && held.attempts.is_empty() {
+            self.measure(held);
             self.node.push(Frame::Goodbye {});
         }
     }
@@ -363,6 +378,14 @@ impl Worker {
         if self.gauge.has_news() {
             self.report();
         }
+    }
+
+    /// Tells how this worker is.
+    fn measure(&self, held: &Held) {
+        let running = held.attempts.values().filter(|grip| grip.seat.is_running()).count();
+        let beyond = running.saturating_sub(self.meter.cores().ceil() as usize);
+        let queue = beyond + self.executor.metrics().global_queue_depth();
+        self.node.push(Frame::Measures { vitals: self.meter.vitals(queue as u32) });
     }
 
     fn report(&self) {

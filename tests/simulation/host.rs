@@ -8,7 +8,7 @@ use channels::id::{SessionId, TaskId};
 use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::transfer;
-use channels::wire::{Frame, Parcel};
+use channels::wire::{Frame, Parcel, Usage};
 use checker::Recorder;
 
 use crate::executor::{Name, Shared, Tasks};
@@ -106,7 +106,7 @@ impl Host {
     fn finish(&mut self, number: usize, outcome: &Outcome<()>) {
         let Some((task, attempt)) = self.attempts.remove(&number) else { return };
         let outcome = transfer::pack(&self.node, outcome).expect("an outcome can be encoded");
-        self.node.push(Frame::Finished { task, attempt, outcome, elapsed_us: 1 });
+        self.node.push(Frame::Finished { task, attempt, outcome, usage: Usage::default() });
         self.report();
         self.leave_if_done();
     }

@@ -197,7 +197,7 @@ fn spawn(node: &Arc<Node>, arguments: &Arguments) -> Receiver<Outcome<()>> {
         task: TaskId::random(),
         name: "act".to_owned(),
         signature: 0,
-        options: SpawnOptions { retries: 0, timeout_ms: 0 },
+        options: SpawnOptions::default(),
         result,
         arguments,
     });

@@ -3,6 +3,8 @@
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
+use bytes::Bytes;
+
 use super::{Conclusion, Node};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::Progress;
@@ -32,6 +34,22 @@ impl Node {
         };
         match self.ask(None, begin).await {
             Conclusion::Inspected(stats) => Some(stats),
+            _ => None,
+        }
+    }
+
+    /// Asks the coordinator what it has cost: a report as JSON. None when the link is lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost but the answer.
+    pub async fn bill(&self) -> Option<Bytes> {
+        let begin = |waker: &Waker| {
+            let bill = |operation| [Frame::Bill { operation }];
+            Poll::Ready(Ok(self.begin_in(self.state.lock(), waker.clone(), None, bill)))
+        };
+        match self.ask(None, begin).await {
+            Conclusion::Billed(report) => Some(report),
             _ => None,
         }
     }

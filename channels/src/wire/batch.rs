@@ -128,6 +128,7 @@ mod tests {
     use crate::id::{ChannelId, OperationId, SessionId, TaskId};
     use crate::wire::{
         Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats,
+        Usage, Vitals,
     };
 
     fn frames() -> Vec<Frame> {
@@ -142,8 +143,10 @@ mod tests {
         let client = Role::Client { workers_max: 2, place: Place::Apart };
         let lost = End::Lost("it died".to_owned());
         let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
-        let options = SpawnOptions { retries: 1, timeout_ms };
+        let options = SpawnOptions { retries: 1, timeout_ms, parent: Some(task) };
         let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
+        let usage = Usage { wall_us: 1, cpu_us: 2, queued_us: 3 };
+        let vitals = Vitals { cores: 1.5, poll_age_us: 4, ..Vitals::default() };
         let contents = Contents {
             senders: 1,
             receivers: 2,
@@ -190,7 +193,10 @@ mod tests {
                 result: channel,
                 arguments: parcel.clone(),
             },
-            Frame::Finished { task, attempt: 1, outcome: parcel.clone(), elapsed_us: 2 },
+            Frame::Finished { task, attempt: 1, outcome: parcel.clone(), usage },
+            Frame::Measures { vitals },
+            Frame::Bill { operation },
+            Frame::Billed { operation, report: vec![7].into() },
             Frame::Report { cpu: 0.5, memory: 0.25, running: 1, held: 2, runs_seen: 3 },
             Frame::Run { task, attempt: 1, name, signature, timeout_ms, arguments: parcel.clone() },
             Frame::Inspected { operation, stats },

@@ -4,7 +4,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{
     Build, CONTENTS_MAX, Contents, End, Frame, HANDLES_MAX, MalformedFrame, PARCELS_MAX, Parcel,
-    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
+    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, Usage, Vitals,
+    WHOLE_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -64,7 +65,12 @@ records! {
     Passage { channel: ChannelId, side: Side, capacity: u32 }
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
-    SpawnOptions { retries: u32, timeout_ms: u64 }
+    SpawnOptions { retries: u32, timeout_ms: u64, parent: Option<TaskId> }
+    Usage { wall_us: u64, cpu_us: u64, queued_us: u64 }
+    Vitals {
+        cpu_us: u64, cores: f32, queue: u32, memory_bytes: u64, memory_max_bytes: u64,
+        poll_age_us: u64
+    }
     Contents {
         senders: u64, receivers: u64, values: Vec<Parcel>, sends: Vec<OperationId>,
         receives: Vec<OperationId>, anew: Vec<OperationId>, end: Option<End>
@@ -194,16 +200,16 @@ lists! {
     OperationId, at most CONTENTS_MAX "operations in a frame";
 }
 
-impl Field for Option<End> {
+impl<T: Field> Field for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u8(self.is_some().into());
-        self.iter().for_each(|end| end.put(out));
+        self.iter().for_each(|value| value.put(out));
     }
 
     fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
         match u8::read(body)? {
             0 => Ok(None),
-            1 => End::read(body).map(Some),
+            1 => T::read(body).map(Some),
             other => Err(MalformedFrame::new(format!("{other} is neither 0 nor 1"))),
         }
     }

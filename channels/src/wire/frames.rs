@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::field::Field;
 use super::{
     Build, Contents, End, MalformedFrame, Parcel, Passage, Role, Secret, Side, SpawnOptions, Stats,
+    Usage, Vitals,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -371,8 +372,8 @@ with_landing! { with_leases frames
         attempt: u32,
         /// The encoded `Outcome`.
         outcome: Parcel,
-        /// How long the attempt ran, in microseconds.
-        elapsed_us: u64,
+        /// What the attempt took.
+        usage: Usage,
     }
     /// Worker: how it is (the paper's poll request).
     33 Report {
@@ -386,6 +387,23 @@ with_landing! { with_leases frames
         held: u32,
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
+    }
+    /// Worker: what it measures of itself, a few times a second.
+    47 Measures {
+        /// The readings.
+        vitals: Vitals,
+    }
+    /// Node: what has it cost? Answered by `Billed`.
+    48 Bill {
+        /// The sender's name for it.
+        operation: OperationId,
+    }
+    /// Coordinator: what it has cost.
+    49 Billed {
+        /// The question.
+        operation: OperationId,
+        /// The report, as JSON.
+        report: Bytes,
     }
     /// Worker: it will leave, and wants no more tasks. Answered by `Shutdown`.
     38 Draining {

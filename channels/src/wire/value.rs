@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use crate::id::{ChannelId, OperationId};
+use crate::id::{ChannelId, OperationId, TaskId};
 
 /// Which end of a channel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -133,6 +133,36 @@ pub struct SpawnOptions {
     pub retries: u32,
     /// Longest run of one attempt in milliseconds; 0 is none.
     pub timeout_ms: u64,
+    /// The task that spawns it, if one does.
+    pub parent: Option<TaskId>,
+}
+
+/// What an attempt took, in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    /// From its start on the worker to its end.
+    pub wall_us: u64,
+    /// CPU time of the thread that it had, or of its polls.
+    pub cpu_us: u64,
+    /// Time in which it could have gone on and waited for a CPU, as far as the kernel tells.
+    pub queued_us: u64,
+}
+
+/// How a worker is, as it measures itself.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Vitals {
+    /// CPU time of its process since it began, in microseconds.
+    pub cpu_us: u64,
+    /// CPUs that it is granted: its threads, or less by a quota.
+    pub cores: f32,
+    /// Tasks and threads that could run and wait for a CPU.
+    pub queue: u32,
+    /// Memory in use, in bytes.
+    pub memory_bytes: u64,
+    /// Memory that it may use, in bytes.
+    pub memory_max_bytes: u64,
+    /// How long ago a task was last polled, in microseconds.
+    pub poll_age_us: u64,
 }
 
 /// How the whole is, and what was done so far.

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
     pub(crate) json: bool,
 }
 
-/// What may be done instead. All but the first two are processes that the measuring one starts.
+/// What may be done instead. All but the first three are processes that the measuring one starts.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Instead {
     /// The coordinator's bytes for an idle channel and for an idle connection.
@@ -56,6 +56,15 @@ pub(crate) enum Instead {
         #[arg(long, default_value_t = 10_000, value_parser = parse_count)]
         channels: usize,
         /// How many turns of each.
+        #[arg(long, default_value_t = 5, value_parser = parse_count)]
+        rounds: usize,
+    },
+    /// Empty tasks: how many a second through a coordinator, and one after the other.
+    Tasks {
+        /// How many in a round.
+        #[arg(long, default_value_t = 100_000, value_parser = parse_count)]
+        tasks: usize,
+        /// How many rounds.
         #[arg(long, default_value_t = 5, value_parser = parse_count)]
         rounds: usize,
     },

@@ -15,6 +15,7 @@
 //!   `websocket` and `nats` are the links.
 //! - `meter`: the clocks. `rounds`: calibration, order, medians. `report`: table and JSON.
 //! - `stalled`: what one channel that nobody receives from does to many others.
+//! - `tasks`: what an empty task costs.
 //! - `memory`: what the coordinator keeps for a channel and for a connection.
 //!
 //! A process that dies ends the run with an error; the others go with it, for each ends with its
@@ -32,6 +33,7 @@ mod report;
 mod rounds;
 mod row;
 mod stalled;
+mod tasks;
 mod websocket;
 
 use clap::Parser;
@@ -47,6 +49,7 @@ fn main() -> anyhow::Result<()> {
             memory::report(*channels, *connections, arguments.json)
         }
         Some(Instead::Stalled { channels, rounds }) => stalled::report(*channels, *rounds),
+        Some(Instead::Tasks { tasks, rounds }) => tasks::report(*tasks, *rounds),
         Some(Instead::Coordinator) => ours::coordinate(),
         Some(Instead::CoordinatorOf { workers }) => memory::coordinate(*workers),
         Some(Instead::Client { coordinator }) => ours::run_laps(coordinator),

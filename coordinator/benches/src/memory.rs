@@ -139,7 +139,7 @@ async fn say(socket: &mut Socket, envelope: &mut Envelope, frame: &Frame) -> any
 /// Runs a coordinator that tells its launches on its standard output.
 pub(crate) fn coordinate(workers: usize) -> anyhow::Result<()> {
     end_with_input();
-    let policy = Policy { workers_max: workers, threads: 1, ..Policy::default() };
+    let policy = Policy { workers_max: workers, threads: 1, placement: None, ..Policy::default() };
     ours::run(Settings { policy, lease: LEASE, ..Settings::default() }, Box::new(Told::default()))
 }
 

@@ -111,7 +111,7 @@ impl Placement for Conventional {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);
             }
-            Event::Polled(..) | Event::Tick => {}
+            Event::Polled(..) | Event::Granted(..) | Event::Tick => {}
         }
         self.use_kept(commands);
         self.launch(now, commands);

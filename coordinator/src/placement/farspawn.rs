@@ -107,8 +107,8 @@ struct Worker {
     memory: f64,
     /// Tasks that exceed its limits.
     exceeding: u16,
-    /// The part of its tasks that occupy a thread; the others are parked on channels.
-    active: f64,
+    /// What it said last of tasks that are parked on channels, and of its memory.
+    parked: Parked,
     /// 1.0 is a worker as it should be.
     speed: f64,
     deadline: Duration,
@@ -118,6 +118,17 @@ struct Worker {
     stage: Stage,
     /// It has a task that must be alone.
     is_sealed: bool,
+}
+
+/// Tasks that are parked on channels: what is kept for them is free for others until they go on.
+/// Their memory is not free, but known, for it was measured; so as many tasks as like may wait for
+/// each other, whatever is expected of their kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Parked {
+    cpu: f64,
+    network: f64,
+    memory: f64,
+    measured: f64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,7 +289,10 @@ impl Farspawn {
         };
         self.growth.completions += 1;
         match &usage {
-            Some(usage) => self.learn(worker, &task, usage),
+            Some(usage) => {
+                self.growth.refusals = 0;
+                self.learn(worker, &task, usage);
+            }
             None => self.profiles.on_death(task.kind),
         }
         // Last, for it puts the worker where its load and its speed belong.
@@ -365,7 +379,7 @@ impl Farspawn {
         place.exceeding -= u16::from(task.exceeds);
         if place.tasks == 0 {
             (place.cpu, place.network, place.memory) = (0.0, 0.0, 0.0);
-            (place.active, place.is_sealed) = (1.0, false);
+            (place.parked, place.is_sealed) = (Parked::default(), false);
         }
         self.reorder(worker);
     }
@@ -394,9 +408,16 @@ impl Farspawn {
     ) {
         let Some(worker) = at(&mut self.workers, number.0) else { return };
         let held = report.held.max(1);
-        let active = (f64::from(report.running.max(1)) / f64::from(held)).min(1.0);
-        if worker.active != active {
-            worker.active = active;
+        let part = 1.0 - (f64::from(report.running.max(1)) / f64::from(held)).min(1.0);
+        let measured = f64::from(report.memory) * worker.shape.memory as f64;
+        let parked = Parked {
+            cpu: part * worker.cpu,
+            network: part * worker.network,
+            memory: part * worker.memory,
+            measured: measured - worker.shape.memory_base as f64,
+        };
+        if worker.parked != parked {
+            worker.parked = parked;
             self.reorder(number);
         }
         if !self.has(Element::Push) {
@@ -407,11 +428,19 @@ impl Farspawn {
 
 impl Worker {
     fn cpu_load(&self) -> f64 {
-        self.cpu.max(0.0) * self.active / (self.shape.cores * self.speed.min(1.0))
+        (self.cpu - self.parked.cpu).max(0.0) / (self.shape.cores * self.speed.min(1.0))
     }
 
     fn network_load(&self) -> f64 {
-        self.network.max(0.0) * self.active / self.shape.network
+        (self.network - self.parked.network).max(0.0) / self.shape.network
+    }
+
+    /// Memory that is in use, or kept for tasks. A reading that is no number counts for nothing.
+    fn memory_kept(&self) -> f64 {
+        let Parked { memory, measured, .. } = self.parked;
+        let measured = measured.clamp(0.0, self.free_memory()).max(0.0);
+        let beside = (self.memory - memory).max(0.0);
+        if memory > 0.0 { (beside + measured).min(self.memory) } else { self.memory }
     }
 }
 
@@ -423,6 +452,7 @@ impl Placement for Farspawn {
             Event::Finished(task, usage) => self.on_finished(now, task, usage, commands),
             Event::Returned(task) => self.on_returned(task),
             Event::Ready(worker, shape, took) => self.on_ready(now, worker, shape, took),
+            Event::Granted(worker, cores) => self.on_granted(worker, cores),
             Event::Polled(worker, report) => self.on_polled(now, worker, report, commands),
             Event::Lost(worker) => self.on_lost(now, worker),
             Event::Kept(worker) => self.on_kept(worker),

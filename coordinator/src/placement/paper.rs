@@ -309,6 +309,7 @@ impl Placement for Paper {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);
             }
+            Event::Granted(..) => {}
             Event::Tick => self.launch(now, commands),
         }
     }

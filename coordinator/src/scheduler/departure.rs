@@ -49,6 +49,7 @@ impl Scheduler {
             worker.tasks.remove(&id);
             worker.poll.held = worker.tasks.len() as u32;
             worker.idle_since = now;
+            worker.book(now);
         }
         if let State::Stopping(_) = task.state {
             relay.release(arguments, commands);

@@ -1,8 +1,5 @@
 //! A policy at the wheel: what happens to tasks and workers is told to it under small numbers, and
 //! what it decides is kept until the scheduler does it.
-//!
-//! What a task took is known only roughly here: how long it ran, and its share of what its worker
-//! reported last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -150,6 +147,12 @@ impl Steer {
         self.tasks.remove(task);
     }
 
+    pub(super) fn on_granted(&mut self, now: Duration, session: SessionId, cores: f64) {
+        if let Some(number) = self.workers.number(session) {
+            self.tell(now, Event::Granted(WorkerNo(number), cores));
+        }
+    }
+
     pub(super) fn on_returned(&mut self, now: Duration, task: TaskId) {
         if let Some(number) = self.tasks.number(task) {
             self.tell(now, Event::Returned(TaskNo(number)));
@@ -199,21 +202,14 @@ impl Steer {
 impl Worker {
     fn report(&self) -> Report {
         let held = self.tasks.len() as u32;
-        let running = self.poll.running.min(held);
-        Report { cpu: self.poll.cpu, memory: self.poll.memory, running, held }
+        Report { cpu: self.poll.cpu, memory: self.poll.memory, running: self.seated(), held }
     }
 
-    /// What a task that ran so long took, as far as is known.
-    pub(super) fn usage(&self, wall: Duration, memory_bytes: u64) -> Usage {
-        let running = f64::from(self.poll.running.max(1));
-        let cpus = f64::from(self.poll.cpu) * f64::from(self.poll.threads) / running;
-        let memory = f64::from(self.poll.memory) * memory_bytes as f64;
-        Usage {
-            wall,
-            cpu: wall.mul_f64(cpus.clamp(0.0, 1.0)),
-            memory: (memory / self.tasks.len().max(1) as f64) as u64,
-            ..Usage::default()
-        }
+    /// Its tasks that occupy a thread. A worker takes a long wait of unknown kind for one on a
+    /// channel; where no task knows another it is none, and each occupies a thread to its end.
+    pub(super) fn seated(&self) -> u32 {
+        let held = self.tasks.len() as u32;
+        if self.has_peers { self.poll.running.min(held) } else { held }
     }
 }
 
@@ -224,14 +220,27 @@ impl Scheduler {
         self.steer = chosen.and_then(|choice| Steer::new(choice, self.policy.workers_max));
     }
 
+    /// When the policy wants to be woken.
+    pub fn wake_at(&self) -> Option<Duration> {
+        self.steer.as_ref().and_then(|steer| steer.policy.wake_at())
+    }
+
+    /// That time has come.
+    pub fn on_wake(&mut self, now: Duration) {
+        if let Some(steer) = &mut self.steer {
+            steer.on_tick(now);
+        }
+    }
+
     pub(super) fn shape(&self, threads: u32, memory: u64) -> Shape {
         let cores = f64::from(threads.max(1));
         Shape { threads, cores, memory, ..self.policy.local_shape() }
     }
 
-    /// A task of the worker whose session spawned another.
-    pub(super) fn beside(&self, spawner: SessionId) -> Option<TaskId> {
-        self.workers.get(&spawner).and_then(|worker| worker.tasks.last().copied())
+    /// The task that spawned another; if it does not tell, one of the worker that did.
+    pub(super) fn beside(&self, spawner: SessionId, parent: Option<TaskId>) -> Option<TaskId> {
+        let tasks = &self.workers.get(&spawner)?.tasks;
+        parent.filter(|parent| tasks.contains(parent)).or_else(|| tasks.last().copied())
     }
 
     /// A worker's word reached the books: the policy hears it.
@@ -312,7 +321,7 @@ impl Scheduler {
                 let Some(task) = self.tasks.get(&id) else { return };
                 if task.state == State::Pooled {
                     self.pool.leave(task.place);
-                    self.run(id, session, relay, commands);
+                    self.run(now, id, session, relay, commands);
                 }
             }
             placement::Command::Shutdown(number) => {

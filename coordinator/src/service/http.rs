@@ -196,7 +196,7 @@ async fn submit(
         Submission::read(&body).map_err(|reason| Refusal(StatusCode::BAD_REQUEST, reason))?;
     let patience = patience(submission.wait_ms)?;
     let (retries, timeout_ms) = (submission.retries, submission.timeout_ms.into());
-    let options = SpawnOptions { retries, timeout_ms };
+    let options = SpawnOptions { retries, timeout_ms, ..SpawnOptions::default() };
     let arguments = submission.payload();
     let jobs = &service.jobs[application];
     let id = jobs.submit(Order { task: submission.task, arguments, options })?;

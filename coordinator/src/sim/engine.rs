@@ -13,6 +13,7 @@ use super::model::Model;
 use super::outcome::Outcome;
 use super::random::Random;
 use super::workload::{Client, Workload};
+use crate::bill::Tariff;
 use crate::placement::{
     AppNo, Command, Event, KindNo, Placement, Spawned, TaskNo, WorkerNo, WorkerSide,
 };
@@ -101,6 +102,7 @@ pub(super) struct Live {
 #[derive(Debug)]
 pub(super) struct Engine<'a> {
     pub(super) model: &'a Model,
+    tariff: Tariff,
     pub(super) workload: &'a Workload,
     policy: Box<dyn Placement>,
     pub(super) side: WorkerSide,
@@ -130,9 +132,13 @@ impl<'a> Engine<'a> {
         policy: Box<dyn Placement>,
         seed: u64,
     ) -> Self {
-        let side = policy.worker_side();
+        let mut side = policy.worker_side();
+        if model.is_local {
+            (side.front_door, side.registration) = (Duration::ZERO, Duration::ZERO);
+        }
         Self {
             model,
+            tariff: model.tariff(),
             workload,
             policy,
             side,
@@ -247,7 +253,7 @@ impl<'a> Engine<'a> {
         let now = self.now;
         let Some(machine) = self.machine(name) else { return };
         machine.stage = Stage::Ready;
-        let took = Duration::from_secs_f64(now - machine.asked);
+        let took = Duration::from_secs_f64(now - machine.meter.asked());
         let shape = self.model.shape();
         self.tell(Event::Ready(WorkerNo(name.number), shape, took));
         if self.side.poll.is_some() {
@@ -302,10 +308,9 @@ impl<'a> Engine<'a> {
         machine.book(now);
         machine.was_ready = machine.stage == Stage::Ready;
         machine.stage = Stage::Gone;
-        let (account, billed) = (machine.account, now - machine.billed_from);
-        let died = !machine.tasks.is_empty();
+        let (meter, died) = (machine.meter, !machine.tasks.is_empty());
         self.outcome.deaths += u64::from(died);
-        self.outcome.bill(self.model, billed, account);
+        self.outcome.bill(&meter.charge(now, &self.tariff));
         if !died {
             self.sandboxes.push_back(now);
         }
@@ -404,8 +409,7 @@ impl<'a> Engine<'a> {
             self.outcome.cold_starts += 1;
             self.starts.push_back(self.now);
             let start = self.random.lognormal(mean, cv);
-            let billed = self.model.cold_start_billed.min(start);
-            (start, if self.model.prices.start_up_is_billed { billed } else { 0.0 })
+            (start, self.tariff.start(Duration::from_secs_f64(start)).as_secs_f64())
         };
         let slow = Machine::is_slow(self.model, &mut self.random);
         let number = self.machines_free.pop().unwrap_or(self.machines.len() as u32);
@@ -455,6 +459,7 @@ impl<'a> Engine<'a> {
             Event::Returned(task) => [8, task.0, 0],
             Event::Ready(worker, ..) => [9, worker.0, 0],
             Event::Polled(worker, report) => [10, worker.0, report.held],
+            Event::Granted(worker, _) => [15, worker.0, 0],
             Event::Lost(worker) => [11, worker.0, 0],
             Event::Kept(worker) => [14, worker.0, 0],
             Event::Refused => [12, 0, 0],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Parser, ValueEnum};
 
 use super::evaluation::{Plan, Row};
@@ -260,12 +260,7 @@ impl Flags {
 
     fn model(&self) -> anyhow::Result<Model> {
         let prices = match &self.prices {
-            Some(file) => {
-                let text = std::fs::read_to_string(file)
-                    .with_context(|| format!("--prices {}", file.display()))?;
-                Prices::parse(&text)
-                    .map_err(|fault| anyhow::anyhow!("--prices {}: {fault}", file.display()))?
-            }
+            Some(file) => Prices::read(file).map_err(|fault| anyhow!("--prices {fault}"))?,
             None => Prices::default(),
         };
         if !prices.architectures.contains_key(&self.architecture) {

@@ -3,38 +3,8 @@
 use super::model::Model;
 use super::random::Random;
 use super::sharing::{Service, Sharing};
+use crate::bill::Meter;
 use crate::placement::{Report, Shape, WorkerSide};
-
-/// Where a worker's billed time goes, in seconds; the parts are the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Account {
-    /// Starting.
-    pub starting: f64,
-    /// Computing: the used part of its CPU.
-    pub busy: f64,
-    /// With tasks, the part of its CPU that they leave unused: they wait for storage or messages.
-    pub waiting: f64,
-    /// Without tasks.
-    pub idle: f64,
-    /// Rounding up to what is billed.
-    pub rounding: f64,
-}
-
-impl Account {
-    /// All of it.
-    pub fn total(&self) -> f64 {
-        self.starting + self.busy + self.waiting + self.idle + self.rounding
-    }
-
-    /// Adds another's.
-    pub fn add(&mut self, other: &Self) {
-        self.starting += other.starting;
-        self.busy += other.busy;
-        self.waiting += other.waiting;
-        self.idle += other.idle;
-        self.rounding += other.rounding;
-    }
-}
 
 /// How far a worker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +28,6 @@ pub struct Machine {
     pub stage: Stage,
     /// The coordinator knew it when it ended.
     pub was_ready: bool,
-    /// When it was asked for.
-    pub asked: f64,
-    /// When it began to be billed.
-    pub billed_from: f64,
     /// Its CPU, shared by tasks.
     pub cpu: Sharing,
     /// Its network, shared by tasks.
@@ -74,9 +40,9 @@ pub struct Machine {
     pub speed: f64,
     /// Memory in use.
     pub memory: f64,
-    /// Where its time went.
-    pub account: Account,
-    accounted: f64,
+    /// What it is billed.
+    pub meter: Meter,
+    booked: f64,
     shape: Shape,
 }
 
@@ -92,16 +58,14 @@ impl Machine {
             generation,
             stage: Stage::Starting,
             was_ready: false,
-            asked,
-            billed_from: asked,
             cpu: Sharing::new(cpu, side.cpu_gate),
             network: Sharing::new(network, side.transfers_max),
             tasks: Vec::new(),
             assigned: Vec::new(),
             speed,
             memory: model.memory_base as f64,
-            account: Account::default(),
-            accounted: asked,
+            meter: Meter::new(asked),
+            booked: asked,
             shape,
         }
     }
@@ -114,25 +78,21 @@ impl Machine {
     /// Its program runs now; the start is billed for so long.
     pub fn is_up(&mut self, now: f64, billed: f64) {
         self.stage = Stage::Up;
-        self.account.starting = billed;
-        self.billed_from = now - billed;
-        self.accounted = now;
+        self.meter.is_up(now, billed, self.shape.cores);
+        self.booked = now;
     }
 
     /// Books the time since the last call. Before anything changes.
     pub fn book(&mut self, now: f64) {
-        let span = now - self.accounted;
-        self.accounted = now;
+        let (since, span) = (self.booked, now - self.booked);
+        self.booked = now;
         if matches!(self.stage, Stage::Starting | Stage::Gone) {
             return;
         }
-        if self.tasks.is_empty() {
-            self.account.idle += span;
-            return;
-        }
-        let used = (self.cpu.served() as f64 / self.shape.cores).min(1.0);
-        self.account.busy += span * used;
-        self.account.waiting += span * (1.0 - used);
+        let tasks = self.tasks.len() as u32;
+        self.meter.set(since, tasks, tasks);
+        self.meter.used(span * (self.cpu.served() as f64).min(self.shape.cores));
+        self.meter.set(now, tasks, tasks);
     }
 
     /// What a poll tells.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::bill::Tariff;
 use crate::placement::Shape;
 use crate::price::{Architecture, Prices};
 
@@ -45,6 +46,9 @@ pub struct Model {
     pub lifetime: f64,
     /// Starts allowed within 10 seconds; one more is refused.
     pub starts_max: usize,
+    /// Workers are on one machine: no front door, and what a worker does until its first word is
+    /// a part of its start.
+    pub is_local: bool,
     /// What breaks.
     pub faults: Faults,
 }
@@ -77,6 +81,7 @@ impl Default for Model {
             memory_base: 150_000_000,
             lifetime: 900.0,
             starts_max: 1000,
+            is_local: false,
             faults: Faults::default(),
         }
     }
@@ -100,6 +105,16 @@ impl Model {
             memory_base: self.memory_base,
             network: self.network.0,
             lifetime: Duration::from_secs_f64(self.lifetime),
+        }
+    }
+
+    /// How its workers are billed.
+    pub fn tariff(&self) -> Tariff {
+        Tariff {
+            prices: self.prices.clone(),
+            architecture: self.architecture,
+            memory_mb: Some(self.memory_mb),
+            start_billed_max: Some(Duration::from_secs_f64(self.cold_start_billed)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a simulation came to.
 
-use super::machine::Account;
 use super::model::Model;
+use crate::bill::{Account, Charge};
 
 /// What a run came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,21 +41,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds a worker that ended after so many billed seconds, and where they went.
-    pub(super) fn bill(&mut self, model: &Model, seconds: f64, mut account: Account) {
-        let took = std::time::Duration::from_secs_f64(seconds.max(0.0));
-        let billed = model.prices.billed_ms(took);
-        account.rounding = billed as f64 / 1000.0 - seconds;
-        self.account.add(&account);
-        self.billed_ms += billed;
+    /// Adds a worker that ended.
+    pub(super) fn bill(&mut self, charge: &Charge) {
+        self.account.add(&charge.account);
+        self.billed_ms += charge.billed_ms;
         self.invocations += 1;
     }
 
     /// Closes the books.
     pub(super) fn close(&mut self, model: &Model) {
-        let per_ms = model.prices.per_ms(model.architecture, model.memory_mb);
-        self.dollars_requests = model.prices.requests(self.invocations);
-        self.dollars = self.billed_ms as f64 * per_ms + self.dollars_requests;
+        let tariff = model.tariff();
+        self.dollars_requests = tariff.prices.requests(self.invocations);
+        self.dollars = tariff.time(model.shape().threads, self.billed_ms) + self.dollars_requests;
         self.latencies.sort_by(f32::total_cmp);
     }
 

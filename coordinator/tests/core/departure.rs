@@ -23,7 +23,7 @@ fn a_worker_that_drains_is_replaced_and_comes_to_its_end() {
     assert_eq!(bench.take(), [Command::Launch { launch: 2 }], "beside the one that leaves");
     let second = bench.worker(2);
     assert_eq!(run(&bench.sent(second)).0, 1);
-    let finished = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 };
+    let finished = Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
     bench.frame(worker, finished);
     bench.frame(worker, Frame::Goodbye {});
     let commands = bench.take();
@@ -56,7 +56,8 @@ fn a_task_that_was_not_begun_goes_elsewhere_with_its_handles() {
         bench.receive(second, channel, 1);
         bench.send(second, channel, 2, value(7));
         assert!(bench.sent(second).contains(&offer(channel, 1, 7)), "it is open");
-        let outcome = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 };
+        let outcome =
+            Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
         bench.detach(second, channel);
         bench.frame(second, outcome);
         assert_eq!(bench.core.channels(), 1, "that of the outcome");
@@ -130,7 +131,10 @@ fn a_policy_takes_a_worker_that_drains_for_gone() {
         let second = bench.worker(2);
         assert_eq!(run(&bench.sent(second)).0, 1, "{name}");
         let outcome = value(1);
-        bench.frame(second, Frame::Finished { task: first, attempt: 1, outcome, elapsed_us: 1 });
+        bench.frame(
+            second,
+            Frame::Finished { task: first, attempt: 1, outcome, usage: Usage::default() },
+        );
         assert_eq!(bench.core.totals().ended, 1, "{name}");
     }
 }
@@ -152,7 +156,8 @@ fn a_worker_in_its_place_does_not_inherit_its_tasks() {
         bench.event(Event::Tick);
         let second = bench.worker(2);
         assert_eq!(run(&bench.sent(second)).0, 1, "{name}");
-        let finish = |task, outcome| Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 };
+        let finish =
+            |task, outcome| Frame::Finished { task, attempt: 1, outcome, usage: Usage::default() };
         bench.frame(worker, finish(first, value(1)));
         let frames = bench.sent(second);
         assert!(!frames.contains(&Frame::Shutdown {}), "{name}: it has a task: {frames:?}");

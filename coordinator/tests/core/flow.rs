@@ -129,7 +129,7 @@ impl World {
         for parcel in arguments {
             bench.next += 2;
             let (task, result) = (TaskId(bench.next), ChannelId(bench.next));
-            let options = SpawnOptions { retries: 0, timeout_ms: 0 };
+            let options = SpawnOptions::default();
             let name = "task".to_owned();
             let arguments = parcel;
             bench.frame(

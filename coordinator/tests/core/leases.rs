@@ -17,7 +17,7 @@ fn lease(bench: &mut Bench, session: SessionId, channel: ChannelId, operation: u
 fn give_to_client(bench: &mut Bench, worker: SessionId, task: TaskId, channel: ChannelId) {
     let result = ChannelId(task.0);
     let outcome = Parcel { passages: passages(channel), ..value(0) };
-    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
+    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, usage: Usage::default() });
     bench.receive(CLIENT, result, 99);
     bench.accept(CLIENT, result, 99);
     bench.take();

@@ -9,7 +9,7 @@ fn bench() -> Bench {
     let (channels_max, operations_max, undelivered_bytes_max) = (4, 3, 10_000);
     let limits =
         Limits { channels_max, operations_max, undelivered_bytes_max, ..Limits::default() };
-    let policy = Policy { threads: 2, ..Policy::default() };
+    let policy = Policy { threads: 2, placement: None, ..Policy::default() };
     Bench::with(Settings { policy, limits, ..Settings::default() })
 }
 
@@ -113,7 +113,7 @@ fn arguments_and_outcomes_are_the_spawners() {
         let (task, result) = spawn(&mut bench, 9000);
         let worker = *worker.get_or_insert_with(|| bench.worker(1));
         let outcome = of_bytes(9000);
-        bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
+        bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, usage: Usage::default() });
         bench.receive(CLIENT, result, 1);
         bench.accept(CLIENT, result, 1);
         bench.frame(CLIENT, Frame::Detach { channel: result, side: Side::Receive, arrivals: 1 });
@@ -121,7 +121,7 @@ fn arguments_and_outcomes_are_the_spawners() {
     assert_open(&mut bench);
     let (task, _) = spawn(&mut bench, 9000);
     let (outcome, worker) = (of_bytes(9000), worker.unwrap());
-    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
+    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome, usage: Usage::default() });
     assert_open(&mut bench);
     spawn(&mut bench, 9000);
     assert_closed(&mut bench, CLIENT, "that its tasks returned");

@@ -1,5 +1,6 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
+mod bill;
 mod crowds;
 mod departure;
 mod flow;
@@ -21,10 +22,9 @@ use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions,
+    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions, Usage,
 };
-use coordinator::scheduler::Policy;
-use coordinator::{Command, Coordinator, Event, Settings};
+use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
 
 const CLIENT: SessionId = SessionId(1);
 
@@ -38,7 +38,7 @@ struct Bench {
 
 impl Bench {
     fn new(workers_max: usize) -> Self {
-        let policy = Policy { workers_max, threads: 2, ..Policy::default() };
+        let policy = Policy { workers_max, threads: 2, placement: None, ..Policy::default() };
         Self::with(Settings { policy, ..Settings::default() })
     }
 
@@ -153,7 +153,7 @@ impl Bench {
     fn spawn(&mut self, retries: u32, passages: Vec<Passage>) -> (TaskId, ChannelId) {
         self.next += 2;
         let (task, result) = (TaskId(self.next), ChannelId(self.next));
-        let options = SpawnOptions { retries, timeout_ms: 0 };
+        let options = SpawnOptions { retries, ..SpawnOptions::default() };
         let arguments = Parcel { passages, ..Parcel::default() };
         let name = "task".to_owned();
         let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };
@@ -278,7 +278,8 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let frames = bench.sent(second);
     assert!(matches!(frames[0], Frame::Run { attempt: 2, .. }), "{frames:?}");
     // A late word of the first attempt changes nothing.
-    bench.frame(second, Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 1 });
+    let late = Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
+    bench.frame(second, late);
     assert_eq!(bench.take(), []);
     bench.die(second);
     assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Lost(_), .. }],));
@@ -390,7 +391,7 @@ fn a_node_that_breaks_the_protocol_is_turned_away() {
             task,
             attempt: 1,
             outcome: carrying(stranger, Side::Send),
-            elapsed_us: u64::MAX,
+            usage: Usage { wall_us: u64::MAX, cpu_us: u64::MAX, queued_us: u64::MAX },
         }),
         Box::new(move |_| Frame::Spawn {
             task,
@@ -430,7 +431,7 @@ fn harmless_nonsense_is_ignored() {
     bench.frame(worker, Frame::CancelSend { channel, operation });
     bench.frame(worker, Frame::Abort { task: TaskId(12345) });
     let outcome = value(0);
-    bench.frame(worker, Frame::Finished { task, attempt: 9, outcome, elapsed_us: 0 });
+    bench.frame(worker, Frame::Finished { task, attempt: 9, outcome, usage: Usage::default() });
     let (running, held, runs_seen) = (u32::MAX, u32::MAX, u64::MAX);
     let cpu = f32::NAN;
     bench.frame(worker, Frame::Report { cpu, memory: cpu, running, held, runs_seen });
@@ -482,7 +483,7 @@ fn an_idle_worker_is_let_go_and_a_new_one_started_when_needed() {
     let mut bench = Bench::new(1);
     let (task, _) = bench.spawn(0, Vec::new());
     let worker = bench.worker(1);
-    let finished = Frame::Finished { task, attempt: 1, outcome: value(1), elapsed_us: 5 };
+    let finished = Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
     bench.frame(worker, finished);
     bench.take();
     for second in 1..=11 {

@@ -80,7 +80,7 @@ impl History {
         let (task, result) = (TaskId(self.bench.next), ChannelId(self.bench.next));
         let (retries, arguments) = (self.below(2) as u32, self.parcel(node, ChannelId(0)));
         self.handles.insert((node, result, Side::Receive));
-        let options = SpawnOptions { retries, timeout_ms: 0 };
+        let options = SpawnOptions { retries, ..SpawnOptions::default() };
         Frame::Spawn { task, name: String::new(), signature: 0, options, result, arguments }
     }
 
@@ -126,7 +126,7 @@ impl History {
             return Frame::Unstarted { task, attempt, arguments };
         }
         let outcome = self.parcel(node, ChannelId(task.0));
-        Frame::Finished { task, attempt, outcome, elapsed_us: 1 }
+        Frame::Finished { task, attempt, outcome, usage: Usage::default() }
     }
 
     fn frame(&mut self, node: SessionId) -> Frame {

@@ -38,7 +38,15 @@ fn told(bench: &mut Bench, worker: SessionId) -> (Vec<TaskId>, bool) {
 
 fn finish(bench: &mut Bench, worker: SessionId, task: TaskId, attempt: u32) {
     let outcome = value(1);
-    bench.frame(worker, Frame::Finished { task, attempt, outcome, elapsed_us: 100_000 });
+    bench.frame(
+        worker,
+        Frame::Finished {
+            task,
+            attempt,
+            outcome,
+            usage: Usage { wall_us: 100_000, cpu_us: 50_000, queued_us: 0 },
+        },
+    );
 }
 
 /// Time passes; everybody gives signs of life.
@@ -85,7 +93,8 @@ fn paper_reserves_a_thread_and_ends_idle_workers_at_once() {
 #[test]
 fn farspawn_takes_more_tasks_than_threads_and_keeps_workers_for_a_moment() {
     let mut bench = bench(Name::Farspawn, 1);
-    let tasks = [(); 5].map(|()| bench.spawn(0, Vec::new()).0);
+    let channel = bench.channel(0);
+    let tasks = [(); 5].map(|()| bench.spawn(0, passages(channel)).0);
     assert_eq!(launches(&bench.take()), 1);
     let worker = bench.worker(1);
     let (ran, _) = told(&mut bench, worker);
@@ -96,9 +105,27 @@ fn farspawn_takes_more_tasks_than_threads_and_keeps_workers_for_a_moment() {
     for task in tasks {
         finish(&mut bench, worker, task, 1);
     }
+    for _ in tasks {
+        bench.detach(worker, channel);
+    }
     assert_eq!(told(&mut bench, worker), (vec![], false));
     wait(&mut bench, 1, &[worker]);
     assert_eq!(told(&mut bench, worker), (vec![], true));
+}
+
+/// A wait of unknown kind is taken for one on a channel if it is long; of tasks that know no other
+/// it is none.
+#[test]
+fn tasks_without_peers_occupy_a_thread_to_their_ends() {
+    for (name, first) in [(Name::Farspawn, 3), (Name::Paper, 1)] {
+        let mut bench = bench(name, 1);
+        let tasks = [(); 5].map(|()| bench.spawn(0, Vec::new()).0);
+        let worker = bench.worker(1);
+        assert_eq!(told(&mut bench, worker).0, tasks[..first], "{name}");
+        let (cpu, memory, held, runs_seen) = (0.0, 0.1, first as u32, first as u64);
+        bench.frame(worker, Frame::Report { cpu, memory, running: 0, held, runs_seen });
+        assert_eq!(told(&mut bench, worker).0, [], "{name}");
+    }
 }
 
 /// Whatever steers: a task whose worker died runs again or is lost, an abort is final, and what is

@@ -18,7 +18,7 @@ use channels::{Receiver, Select, Sender, channel};
 
 use super::flow::Random;
 use super::{Bench, CLIENT, ChannelId, Command, Event, Frame, Parcel, SessionId};
-use super::{SpawnOptions, TaskId};
+use super::{SpawnOptions, TaskId, Usage};
 
 const SEEDS: u64 = 500;
 const STEPS: u64 = 600;
@@ -100,7 +100,7 @@ impl World {
         for arguments in arguments {
             bench.next += 2;
             let (task, result) = (TaskId(bench.next), ChannelId(bench.next));
-            let options = SpawnOptions { retries: 0, timeout_ms: 0 };
+            let options = SpawnOptions::default();
             let name = "task".to_owned();
             let spawn = Frame::Spawn { task, name, signature: 7, options, result, arguments };
             hosts[0].node.push(spawn);
@@ -187,7 +187,12 @@ impl World {
             {
                 host.ends.clear();
                 let outcome = Parcel::default();
-                host.node.push(Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 });
+                host.node.push(Frame::Finished {
+                    task,
+                    attempt: 1,
+                    outcome,
+                    usage: Usage::default(),
+                });
             }
         }
         if self.random.below(40) == 0 {

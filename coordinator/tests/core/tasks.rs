@@ -67,7 +67,10 @@ fn an_abort_that_comes_too_late_changes_nothing() {
     let worker = bench.worker(1);
     bench.receive(CLIENT, result, 1);
     bench.frame(CLIENT, Frame::Abort { task });
-    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome: value(9), elapsed_us: 1 });
+    bench.frame(
+        worker,
+        Frame::Finished { task, attempt: 1, outcome: value(9), usage: Usage::default() },
+    );
     assert!(bench.sent(CLIENT).contains(&offer(result, 1, 9)));
     bench.die(worker);
     assert_eq!(bench.core.totals().ended, 1);

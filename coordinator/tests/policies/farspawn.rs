@@ -248,3 +248,65 @@ fn an_idle_worker_lingers_and_a_parked_task_gives_way() {
     assert_eq!(bench.wait(Duration::from_millis(10)), []);
     assert_eq!(bench.wait(Duration::from_secs(1)), [Command::Shutdown(WorkerNo(0))]);
 }
+
+/// A worker that dies as soon as it is there is a start that failed, whoever is to blame.
+#[test]
+fn a_crash_loop_is_started_ever_more_slowly() {
+    let mut bench = Bench::new(1);
+    let mut launched = launches(&bench.spawn(0, None, 0).1);
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        assert_eq!(launched, 1);
+        bench.ready(0);
+        bench.tell(Event::Lost(WorkerNo(0)));
+        let died = bench.now;
+        launched = launches(&bench.tell(Event::Returned(TaskNo(0))));
+        while launched == 0 {
+            launched = launches(&bench.wait(Duration::from_millis(100)));
+            assert!(bench.now < died + Duration::from_secs(99), "no worker comes any more");
+        }
+        pauses.push((bench.now - died).as_secs());
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16]);
+}
+
+/// How many tasks of an unknown kind a worker takes, all of which but one are parked, if that much
+/// of its memory is in use.
+fn parked(memory: f32) -> usize {
+    let mut bench = Bench::new(1);
+    bench.spawn(0, None, 0);
+    let mut held = dispatched(&bench.ready(0)).len() as u32;
+    for _ in 0..300 {
+        held += dispatched(&bench.spawn(0, None, 0).1).len() as u32;
+        let report = Report { cpu: 0.0, memory, running: 1, held };
+        held += dispatched(&bench.tell(Event::Polled(WorkerNo(0), report))).len() as u32;
+    }
+    held as usize
+}
+
+#[test]
+fn parked_tasks_hold_the_memory_that_they_have() {
+    assert_eq!(parked(0.02), 301, "ten gigabytes are not for 64 tasks alone");
+    let full = parked(0.89);
+    assert!(full < 70, "{full} tasks, though memory is short");
+}
+
+#[test]
+fn what_a_worker_reports_may_be_anything() {
+    for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, 1e30] {
+        let mut bench = Bench::new(1);
+        bench.spawn(0, None, 0);
+        assert_eq!(dispatched(&bench.ready(0)), [(0, 0)]);
+        bench.finish(0, usage(100, 0));
+        bench.teach(0, usage(100, 0));
+        let mut crowd = 0;
+        for held in [0, 1, 7, u32::MAX] {
+            bench.tell(Event::Granted(WorkerNo(0), f64::from(number).min(4.0)));
+            let report = Report { cpu: number, memory: number, running: held, held };
+            crowd += dispatched(&bench.tell(Event::Polled(WorkerNo(0), report))).len();
+            crowd += dispatched(&bench.spawn(0, None, 0).1).len();
+        }
+        assert_eq!(crowd, 4, "{number}");
+        assert_eq!(dispatched(&bench.spawn(0, None, 0).1), [], "{number}");
+    }
+}

@@ -82,6 +82,7 @@ impl Builder {
         let share = machine_memory() / (self.workers_max as u64 + 1);
         let (threads, memory_bytes) = (self.threads, self.memory_bytes.unwrap_or(share));
         let trial = self.trial;
+        let cores = self.emulation.map(|emulation| emulation.cores);
         Ok(match &self.workers {
             Workers::Elsewhere(Maker(make)) => make(address)?,
             Workers::Threads => Box::new(Memory::new(move |launch: Launch| {
@@ -91,6 +92,7 @@ impl Builder {
                     secret: launch.secret,
                     threads,
                     cpus: threads as f64,
+                    cores,
                     memory_bytes,
                     trial,
                     at_end: |_| {},
@@ -112,6 +114,9 @@ impl Builder {
                 let threads = ("FARSPAWN_WORKER_THREADS".into(), threads.to_string().into());
                 let bytes = ("FARSPAWN_WORKER_MEMORY".into(), memory_bytes.to_string().into());
                 program.environment.extend([threads, bytes]);
+                let cores = cores.map(|cores| cores.to_string().into());
+                let cores = cores.map(|cores| ("FARSPAWN_WORKER_CORES".into(), cores));
+                program.environment.extend(cores);
                 let place = trial.map(|trial| trial.to_string().into());
                 program.environment.extend(place.map(|place| ("FARSPAWN_PLACE".into(), place)));
                 Box::new(Local::new(program))

@@ -175,6 +175,7 @@ mod tests {
                 threads: 1,
                 cpus: 1.0,
                 memory_bytes: 1 << 30,
+                cores: None,
                 trial: None,
                 at_end: |_| {},
             };
@@ -247,7 +248,7 @@ mod tests {
         assert_eq!(bench.said(), [], "not before the task has ended");
         let attempt = (TaskId(1), 1);
         let ended = task::Ended::new(&bench.worker.node, Outcome::Returned(()));
-        bench.worker.finish(attempt, ended, Duration::ZERO);
+        bench.worker.finish(attempt, ended);
         assert!(matches!(bench.said()[..], [Frame::Finished { .. }, Frame::Goodbye {}]));
         drop(begun);
     }

@@ -190,7 +190,7 @@ impl Farspawn {
             // One that takes as long as a worker lives: a fresh worker is the best there is.
             return in_time || now < worker.ready + worker.shape.lifetime / 2;
         }
-        let has_memory = worker.memory + need.memory <= MEMORY_PART * worker.free_memory();
+        let has_memory = worker.memory_kept() + need.memory <= MEMORY_PART * worker.free_memory();
         let has_room = if by_slots {
             f64::from(worker.tasks) < worker.shape.cores.floor()
         } else {
@@ -217,7 +217,7 @@ impl Farspawn {
             at(&mut self.workers, *number).is_some_and(|worker| {
                 worker.stage == Stage::Open
                     && worker.exceeding < child.depth
-                    && worker.memory + need.memory <= worker.free_memory()
+                    && worker.memory_kept() + need.memory <= worker.free_memory()
             })
         });
         found.map(|worker| (child, WorkerNo(worker)))
@@ -225,7 +225,7 @@ impl Farspawn {
 }
 
 impl Worker {
-    fn free_memory(&self) -> f64 {
+    pub(super) fn free_memory(&self) -> f64 {
         self.shape.memory.saturating_sub(self.shape.memory_base) as f64
     }
 }

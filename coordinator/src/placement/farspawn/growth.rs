@@ -21,7 +21,8 @@ pub(super) struct State {
     /// Since when there is more demand than workers, and arrivals and completions then.
     short_since: Option<(Duration, u64, u64)>,
     launch_after: Duration,
-    refusals: u32,
+    /// Refusals and early deaths since a task ended on a worker.
+    pub(super) refusals: u32,
     timers: BTreeSet<(Duration, Timer)>,
 }
 
@@ -70,7 +71,6 @@ impl Farspawn {
         took: Duration,
     ) {
         self.starting = self.starting.saturating_sub(1);
-        self.growth.refusals = 0;
         self.growth.start += 0.2 * (took.as_secs_f64() - self.growth.start);
         if !self.has(Element::AllCores) {
             shape.cores = (shape.cores - 1.0).max(1.0);
@@ -83,7 +83,7 @@ impl Farspawn {
             network: 0.0,
             memory: 0.0,
             exceeding: 0,
-            active: 1.0,
+            parked: Parked::default(),
             speed: 1.0,
             deadline,
             ready: now,
@@ -98,6 +98,20 @@ impl Farspawn {
         let margin = LAST + Duration::from_secs_f64(self.growth.start);
         let drain = deadline.saturating_sub(margin).max(now);
         self.growth.timers.insert((drain, Timer::Drain(number)));
+    }
+
+    pub(super) fn on_granted(&mut self, number: WorkerNo, mut cores: f64) {
+        if !cores.is_finite() || cores <= 0.0 {
+            return;
+        }
+        if !self.has(Element::AllCores) {
+            cores = (cores - 1.0).max(1.0);
+        }
+        let Some(worker) = at(&mut self.workers, number.0) else { return };
+        if worker.shape.cores != cores {
+            worker.shape.cores = cores;
+            self.reorder(number);
+        }
     }
 
     pub(super) fn on_lost(&mut self, now: Duration, number: WorkerNo) {

@@ -1,0 +1,75 @@
+//! Which node a thread works for.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use channels::node::Node;
+use tokio::runtime::Handle;
+
+use crate::pace::Pacer;
+use crate::trial::Trying;
+
+thread_local! {
+    pub(crate) static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+}
+
+/// For threads that a program starts by itself: the process's one runtime.
+pub(crate) static PROCESS: Mutex<Option<Here>> = Mutex::new(None);
+
+/// Which node a thread works for.
+#[derive(Clone)]
+pub(crate) struct Here {
+    pub(crate) node: Arc<Node>,
+    pub(crate) launch: Option<u64>,
+    /// For threads that are not the executor's own.
+    pub(crate) executor: Option<Handle>,
+    pub(crate) trial: Option<Arc<Trying>>,
+    /// Where computing is emulated.
+    pub(crate) pacer: Option<Arc<Pacer>>,
+}
+
+impl Here {
+    /// A thread of a node that is no worker.
+    pub(crate) fn of(node: &Arc<Node>) -> Self {
+        Self { node: node.clone(), launch: None, executor: None, trial: None, pacer: None }
+    }
+}
+
+/// From now on this thread works for a node.
+pub(crate) fn enter_thread(here: Here) {
+    HERE.with_borrow_mut(|slot| *slot = Some(here));
+}
+
+pub(crate) fn here() -> Option<Here> {
+    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    HERE.with_borrow(Option::clone).or_else(process)
+}
+
+/// The node that this thread works for.
+pub(crate) fn current() -> Option<Arc<Node>> {
+    here().map(|here| here.node)
+}
+
+/// The executor that timers run on.
+///
+/// # Panics
+///
+/// Outside of a runtime.
+#[track_caller]
+pub(crate) fn executor() -> Handle {
+    let own = || here().and_then(|here| here.executor);
+    let Some(executor) = Handle::try_current().ok().or_else(own) else {
+        panic!(
+            "a timer was made outside of a runtime: put #[runtime::main] on `async fn main`, or \
+             use runtime::Runtime::block_on"
+        );
+    };
+    executor
+}
+
+impl fmt::Debug for Here {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Here(launch {:?})", self.launch)
+    }
+}
