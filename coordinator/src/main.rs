@@ -6,7 +6,6 @@ use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -102,22 +101,15 @@ async fn main() -> anyhow::Result<()> {
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
     let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
-    let on_lambda = flags.function.as_deref().map(lambda).transpose()?;
-    let settings = flags.settings(on_lambda.as_ref())?;
     #[cfg(feature = "service")]
     if flags.service.is_wanted() || key.is_none() {
-        ensure_some_key(&flags)?;
-        let service = flags.service.clone();
-        let platform = |own: Option<&Path>| {
-            let make = flags.make(on_lambda.as_ref(), own)?;
-            Ok(Box::new(move || make()) as coordinator::service::MakePlatform)
-        };
-        return service.run(flags.listen, key, &settings, read_or_make_key, platform).await;
+        return serve_applications(flags, key).await;
     }
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
-    let platform = flags.make(on_lambda.as_ref(), None)?();
+    let workers = flags.workers_at(flags.function.as_deref(), None)?;
+    let (settings, platform) = (flags.settings(&workers)?, workers.platform()?);
     let listener = TcpListener::bind(flags.listen)
         .await
         .with_context(|| format!("--listen {}", flags.listen))?;
@@ -135,72 +127,103 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
 }
 
 #[cfg(feature = "service")]
-fn ensure_some_key(flags: &Coordinate) -> anyhow::Result<()> {
+async fn serve_applications(flags: Coordinate, first: Option<Secret>) -> anyhow::Result<()> {
+    use coordinator::service::flags::Own;
+    let has_keys = first.is_some() || flags.service.has_applications();
     anyhow::ensure!(
-        flags.key_file.is_some() || flags.service.has_applications(),
+        has_keys,
         "--app NAME=KEY_FILE or --key-file FILE is needed: nobody gets in without a key"
     );
-    Ok(())
+    let site = |own: Own<'_>| {
+        let function = match own {
+            Own::Program(_) => None,
+            Own::Function(name) => Some(name),
+            Own::None => flags.function.as_deref(),
+        };
+        let program = if let Own::Program(path) = own { Some(path) } else { None };
+        let workers = flags.workers_at(function, program)?;
+        let settings = flags.settings(&workers)?;
+        let make = move || workers.platform();
+        Ok((settings, Box::new(make) as coordinator::service::MakePlatform))
+    };
+    flags.service.clone().run(flags.listen, first, read_or_make_key, site).await
+}
+
+/// Where an application's workers run.
+enum Workers {
+    Processes(Program),
+    #[cfg(feature = "aws")]
+    Function(coordinator::platform::aws::Aws),
+}
+
+impl Workers {
+    /// For one coordinator.
+    fn platform(&self) -> std::io::Result<Box<dyn Platform>> {
+        Ok(match self {
+            Self::Processes(program) => Box::new(Local::new(program.clone())),
+            #[cfg(feature = "aws")]
+            Self::Function(aws) => Box::new(aws.again()?),
+        })
+    }
+
+    /// Sets what a policy must know of them. True if they cost something while they wait.
+    fn prepare(&self, policy: &mut Policy) -> bool {
+        match self {
+            Self::Processes(program) => {
+                Local::new(program.clone()).prepare(policy);
+                false
+            }
+            #[cfg(feature = "aws")]
+            Self::Function(aws) => {
+                aws.prepare(policy);
+                true
+            }
+        }
+    }
 }
 
 impl Coordinate {
-    fn settings(&self, on_lambda: Option<&Make>) -> anyhow::Result<Settings> {
+    fn settings(&self, workers: &Workers) -> anyhow::Result<Settings> {
         let mut policy = Policy {
             workers_max: self.workers as usize,
             threads: self.threads,
             ..Policy::default()
         };
-        if let Some(make) = on_lambda {
-            make().prepare(&mut policy);
-        }
-        let is_billed = on_lambda.is_some();
-        let choice = self.policy.map(|name| choice(name, &policy, is_billed));
-        policy.placement = choice.transpose()?;
+        let is_billed = workers.prepare(&mut policy);
+        policy.placement = self.policy.map(|name| choice(name, &policy, is_billed)).transpose()?;
         let lease = Duration::from_millis(self.lease_ms);
         Ok(Settings { policy, lease, ..Settings::default() })
     }
 
-    /// Where workers run.
-    fn make(&self, on_lambda: Option<&Make>, own: Option<&Path>) -> anyhow::Result<Make> {
-        match on_lambda {
-            Some(_) if own.is_some() => {
-                bail!("workers are invocations of --function: an application has no program here")
-            }
-            Some(make) => Ok(make.clone()),
-            None => {
-                let program = self.program(own)?;
-                Ok(Arc::new(move || Box::new(Local::new(program.clone()))))
-            }
+    /// Invocations of a function, or processes: of an application's own program, or of all.
+    fn workers_at(&self, function: Option<&str>, own: Option<&Path>) -> anyhow::Result<Workers> {
+        if let Some(function) = function {
+            return lambda(function);
         }
-    }
-
-    /// What workers run; an application may have a program of its own.
-    fn program(&self, own: Option<&Path>) -> anyhow::Result<Program> {
         let given = self.program.split_first();
         let (path, arguments) = match (own, given) {
             (Some(own), _) => (own.to_owned(), Vec::new()),
             (None, Some((path, arguments))) => (path.into(), arguments.to_vec()),
-            (None, None) => bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`"),
+            (None, None) => {
+                bail!("a worker's program is needed: `-- PROGRAM [ARGUMENTS]`, or --function NAME")
+            }
         };
         let threads = ("FARSPAWN_WORKER_THREADS".into(), self.threads.to_string().into());
-        Ok(Program { path, arguments, environment: vec![threads] })
+        Ok(Workers::Processes(Program { path, arguments, environment: vec![threads] }))
     }
 }
 
-/// Makes the platform of one client after the other.
-type Make = Arc<dyn Fn() -> Box<dyn Platform> + Send + Sync>;
-
 /// Workers as invocations of a function.
 #[cfg(feature = "aws")]
-fn lambda(function: &str) -> anyhow::Result<Make> {
+fn lambda(function: &str) -> anyhow::Result<Workers> {
     use coordinator::platform::aws::{Aws, Options};
     let aws = Aws::connect(Options::new(function)).context("--function")?;
     tracing::info!("workers are invocations of {}", aws.function());
-    Ok(Arc::new(move || Box::new(aws.another())))
+    Ok(Workers::Function(aws))
 }
 
 #[cfg(not(feature = "aws"))]
-fn lambda(function: &str) -> anyhow::Result<Make> {
+fn lambda(function: &str) -> anyhow::Result<Workers> {
     bail!(
         "--function {function}: this program was built without AWS; build it with \
          `cargo build --release -p farspawn-coordinator --features aws`"

@@ -17,6 +17,7 @@ mod time;
 
 use std::env;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -202,11 +203,11 @@ impl Size {
 
 fn settings(offer: &Offer, size: &Size) -> Result<Settings, EnvironmentError> {
     let expected = "the coordinator's address, in the function's configuration";
-    let coordinator = env::var("FARSPAWN_COORDINATOR")
+    let address = env::var("FARSPAWN_COORDINATOR")
         .map_err(|_| EnvironmentError::new("FARSPAWN_COORDINATOR", String::new(), expected))?;
-    let authorities = env::var_os("FARSPAWN_CA").map(Into::into);
+    let authorities = env::var_os("FARSPAWN_CA").map(PathBuf::from);
     Ok(Settings {
-        coordinator: At { address: coordinator, authorities },
+        coordinator: At { address, authorities },
         launch: offer.launch,
         secret: offer.token.clone(),
         threads: size.threads,

@@ -94,31 +94,16 @@ impl Aws {
     /// Looks at the function. Blocks until AWS has answered, some seconds at most.
     pub fn connect(options: Options) -> Result<Self, AwsError> {
         let (tell, told) = std::sync::mpsc::channel();
-        let asks = start(options.clone(), async move |config, options| {
-            let described = match check(config, options) {
-                Ok(()) => describe(&client(config, true), &options.function).await,
-                Err(reason) => Err(reason),
-            };
-            let function = described.as_ref().ok().cloned();
-            tell.send(described).ok();
-            function
-        })?;
+        let asks = start(options.clone(), Some(tell), None)?;
         let described = told.recv().unwrap_or_else(|_| Err("its thread ended".to_owned()));
         Ok(Self { function: described.map_err(AwsError::Refused)?, options, asks })
     }
 
-    /// The same function for another coordinator, whose launches have numbers of their own. It is
-    /// not looked at again. What is reserved is counted for each alone.
-    pub fn another(&self) -> Self {
+    /// The same function for another coordinator. Does not ask AWS again what it is.
+    pub fn again(&self) -> io::Result<Self> {
         let (function, options) = (self.function.clone(), self.options.clone());
-        let known = function.clone();
-        let asks = start(options.clone(), async move |_, _| Some(known));
-        let asks = asks.unwrap_or_else(|error| {
-            // Its launches fail, each with a word of its own.
-            tracing::error!("the thread for AWS cannot be started: {error}");
-            mpsc::unbounded_channel().0
-        });
-        Self { function, options, asks }
+        let asks = start(options.clone(), None, function.reserved)?;
+        Ok(Self { function, options, asks })
     }
 
     /// What its workers are.
@@ -132,20 +117,29 @@ impl Aws {
     }
 }
 
-/// Starts the thread that launches, once `look` has found that there is a function.
-fn start<L>(options: Options, look: L) -> io::Result<mpsc::UnboundedSender<Ask>>
-where
-    L: AsyncFnOnce(&SdkConfig, &Options) -> Option<Function> + Send + 'static,
-{
+/// Starts the thread that makes the calls. If somebody is to be told what the function is, it asks
+/// first, and ends at once if there is none; otherwise its reserved concurrency is known.
+fn start(
+    options: Options,
+    tell: Option<std::sync::mpsc::Sender<Result<Function, String>>>,
+    limit: Option<usize>,
+) -> io::Result<mpsc::UnboundedSender<Ask>> {
     let (asks, asked) = mpsc::unbounded_channel();
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         executor.block_on(async {
             let config = configuration(&options).await;
-            if let Some(function) = look(&config, &options).await {
-                let client = client(&config, false);
-                Dispatcher::new(client, options, function.reserved).run(asked).await;
+            let mut limit = limit;
+            if let Some(tell) = tell {
+                let described = match check(&config, &options) {
+                    Ok(()) => describe(&client(&config, true), &options.function).await,
+                    Err(reason) => Err(reason),
+                };
+                let Ok(function) = &described else { return drop(tell.send(described)) };
+                limit = function.reserved;
+                tell.send(described).ok();
             }
+            Dispatcher::new(client(&config, false), options, limit).run(asked).await;
         });
     };
     thread::Builder::new().name("farspawn-aws".to_owned()).spawn(run)?;

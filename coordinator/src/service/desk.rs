@@ -13,6 +13,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::sync::{Arc, Weak};
 
 use channels::id::SessionId;
@@ -27,7 +28,7 @@ use crate::scheduler::Totals;
 use crate::server::{Config, INPUTS_WAITING_MAX, Input, Register, Server};
 
 /// Makes the place where an application's workers run, for each of its clients.
-pub type MakePlatform = Box<dyn Fn() -> Box<dyn Platform> + Send + Sync>;
+pub type MakePlatform = Box<dyn Fn() -> io::Result<Box<dyn Platform>> + Send + Sync>;
 
 /// An application: whose tasks, on which workers, with which keys.
 pub struct Application {
@@ -83,6 +84,8 @@ pub(super) enum Refused {
     Stopping,
     #[error("the application has {0} clients, as many as it may have")]
     Clients(usize),
+    #[error("there is no place for its workers now")]
+    Place,
 }
 
 impl Desk {
@@ -183,7 +186,10 @@ impl Desk {
             settings: application.settings.clone(),
             client_secrets: application.keys.clone(),
         };
-        let platform = (application.platform)();
+        let platform = (application.platform)().map_err(|error| {
+            tracing::error!("{}: there is no place for workers: {error}", application.name);
+            Refused::Place
+        })?;
         let book = Book { desk: desk.clone(), realm, hashes: BTreeMap::new() };
         let address = self.address.clone();
         tracing::info!("{}: realm {realm} begins", application.name);

@@ -27,6 +27,9 @@ pub struct Flags {
     /// A worker program of one application's own
     #[arg(long = "app-program", value_name = "NAME=PROGRAM", value_parser = named)]
     programs: Vec<(String, PathBuf)>,
+    /// An AWS Lambda function of one application's own
+    #[arg(long = "app-function", value_name = "NAME=FUNCTION", value_parser = named)]
+    functions: Vec<(String, PathBuf)>,
     /// Where to serve HTTP: tasks for clients in any language, metrics
     #[arg(long, value_name = "IP:PORT")]
     http: Option<SocketAddr>,
@@ -50,6 +53,17 @@ pub struct Flags {
     drain_ms: u64,
 }
 
+/// What an application has for itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Own<'a> {
+    /// Nothing: its workers are as those of others.
+    None,
+    /// A program for workers on this machine.
+    Program(&'a Path),
+    /// A Lambda function.
+    Function(&'a str),
+}
+
 /// `NAME=VALUE`.
 fn named(text: &str) -> Result<(String, PathBuf), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=FILE is expected")?;
@@ -70,6 +84,7 @@ impl Flags {
     pub fn is_wanted(&self) -> bool {
         !self.applications.is_empty()
             || !self.programs.is_empty()
+            || !self.functions.is_empty()
             || self.http.is_some()
             || self.tls_cert.is_some()
             || self.plaintext
@@ -96,9 +111,8 @@ impl Flags {
     fn applications(
         &self,
         first: Option<Secret>,
-        settings: &Settings,
         read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
-        platform: impl Fn(Option<&Path>) -> anyhow::Result<MakePlatform>,
+        site: impl Fn(Own<'_>) -> anyhow::Result<(Settings, MakePlatform)>,
     ) -> anyhow::Result<Vec<Application>> {
         let mut keys: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
         keys.extend(first.map(|key| ("default".to_owned(), vec![key])));
@@ -109,20 +123,27 @@ impl Flags {
             }
             keys.entry(name.clone()).or_default().push(key);
         }
-        for (name, _) in &self.programs {
-            ensure!(keys.contains_key(name), "--app-program {name}=…: there is no --app {name}=…");
+        let own = [("--app-program", &self.programs), ("--app-function", &self.functions)];
+        for (flag, (name, _)) in
+            own.iter().flat_map(|(flag, list)| list.iter().map(|of| (*flag, of)))
+        {
+            ensure!(keys.contains_key(name), "{flag} {name}=…: there is no --app {name}=…");
         }
         let application = |(name, keys): (String, Vec<Secret>)| {
-            let own = self.programs.iter().rfind(|(of, _)| *of == name);
-            Ok(Application {
-                platform: platform(own.map(|(_, path)| path.as_path()))?,
-                name,
-                keys,
-                settings: settings.clone(),
-                clients_max: self.clients as usize,
-            })
+            let (settings, platform) = site(self.own(&name))?;
+            let clients_max = self.clients as usize;
+            Ok(Application { name, keys, settings, clients_max, platform })
         };
         keys.into_iter().map(application).collect()
+    }
+
+    fn own(&self, name: &str) -> Own<'_> {
+        let of = |list: &'_ [(String, PathBuf)]| list.iter().rposition(|(of, _)| of == name);
+        match (of(&self.functions), of(&self.programs)) {
+            (Some(at), _) => Own::Function(self.functions[at].1.to_str().unwrap_or_default()),
+            (None, Some(at)) => Own::Program(&self.programs[at].1),
+            (None, None) => Own::None,
+        }
     }
 
     /// Runs the service until a signal says stop. Prints its addresses, a line each.
@@ -134,12 +155,11 @@ impl Flags {
         self,
         listen: SocketAddr,
         first: Option<Secret>,
-        settings: &Settings,
         read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
-        platform: impl Fn(Option<&Path>) -> anyhow::Result<MakePlatform>,
+        site: impl Fn(Own<'_>) -> anyhow::Result<(Settings, MakePlatform)>,
     ) -> anyhow::Result<()> {
         self.check(listen, "--listen")?;
-        let applications = self.applications(first, settings, read_key, platform)?;
+        let applications = self.applications(first, read_key, site)?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificates), Some(key)) => Some(Tls::read(certificates, key)?),
             _ => None,

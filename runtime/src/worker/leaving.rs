@@ -169,7 +169,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let settings = Settings {
-                coordinator: At { address: String::new(), authorities: None },
+                coordinator: At::default(),
                 launch: 1,
                 secret: Secret([0; 32]),
                 threads: 1,
