@@ -154,6 +154,7 @@ fn a_worker_in_its_place_does_not_inherit_its_tasks() {
         assert_eq!(run(&bench.sent(second)).0, 1, "{name}");
         let finish = |task, outcome| Frame::Finished { task, attempt: 1, outcome, elapsed_us: 1 };
         bench.frame(worker, finish(first, value(1)));
+        policies::wait(&mut bench, 30, &[worker, second]);
         let frames = bench.sent(second);
         assert!(!frames.contains(&Frame::Shutdown {}), "{name}: it has a task: {frames:?}");
         bench.frame(worker, Frame::Goodbye {});
