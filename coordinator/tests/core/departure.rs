@@ -159,6 +159,7 @@ fn a_worker_in_its_place_does_not_inherit_its_tasks() {
         let finish =
             |task, outcome| Frame::Finished { task, attempt: 1, outcome, usage: Usage::default() };
         bench.frame(worker, finish(first, value(1)));
+        policies::wait(&mut bench, 30, &[worker, second]);
         let frames = bench.sent(second);
         assert!(!frames.contains(&Frame::Shutdown {}), "{name}: it has a task: {frames:?}");
         bench.frame(worker, Frame::Goodbye {});

@@ -50,7 +50,7 @@ fn finish(bench: &mut Bench, worker: SessionId, task: TaskId, attempt: u32) {
 }
 
 /// Time passes; everybody gives signs of life.
-fn wait(bench: &mut Bench, seconds: u64, nodes: &[SessionId]) {
+pub(super) fn wait(bench: &mut Bench, seconds: u64, nodes: &[SessionId]) {
     for _ in 0..10 * seconds {
         bench.now += Duration::from_millis(100);
         for node in nodes.iter().chain([&CLIENT]) {

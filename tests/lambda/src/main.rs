@@ -2,8 +2,8 @@
 //!
 //! `farspawn-lambda-local [--name NAME] [--memory MB] [--timeout SECONDS] [--reserved N]
 //! [--env NAME=VALUE]… -- PROGRAM [ARGUMENT…]` prints the environment of a client as `NAME=VALUE`
-//! lines, then an empty line, and serves until its standard input ends. Then it prints what ran, and
-//! the bill.
+//! lines, then an empty line, and serves until its standard input ends. Then it prints what ran,
+//! and the bill.
 
 use std::io::{self, Read};
 use std::time::Duration;

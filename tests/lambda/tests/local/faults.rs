@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lambda_local::{Function, Outcome};
-use runtime::{JoinError, Sender, channel, spawn, task};
+use runtime::{JoinError, Receiver, Sender, channel, spawn, task};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
@@ -22,6 +22,13 @@ async fn work(who: Sender<u32>, milliseconds: u64, number: u64) -> u64 {
     number
 }
 
+#[task(retry = 3)]
+async fn hold(who: Sender<u32>, until: Receiver<()>, number: u64) -> u64 {
+    who.send(std::process::id()).await.unwrap();
+    until.recv().await.ok();
+    number
+}
+
 /// One worker is killed, one is frozen for longer than its lease and thawed: the tasks of both run
 /// elsewhere, and the thawed one has no effect.
 #[test]
@@ -29,7 +36,9 @@ fn killed_and_frozen_workers_are_replaced() {
     let lease = Duration::from_secs(1);
     on_lambda(function(), workers(3).lease(lease), async |lambda| {
         let (who_in, who) = channel(100);
-        let tasks: Vec<_> = (0..3).map(|n| spawn(work(who_in.clone(), 700, n))).collect();
+        let (until_in, until) = channel(0);
+        let held = |n| spawn(hold(who_in.clone(), until.clone(), n));
+        let tasks: Vec<_> = (0..3).map(held).collect();
         let mut first = BTreeSet::new();
         while first.len() < 3 {
             first.insert(who.recv().await.unwrap());
@@ -37,6 +46,7 @@ fn killed_and_frozen_workers_are_replaced() {
         let victims: Vec<u32> = first.iter().copied().collect();
         signal(victims[0], Signal::KILL);
         signal(victims[1], Signal::STOP);
+        drop(until_in);
         for (number, task) in tasks.into_iter().enumerate() {
             assert_eq!(task.await, Ok(number as u64));
         }
