@@ -47,9 +47,9 @@
 //!   the feature of that name.
 //! - `here`: which node a thread works for. `client`: [`Runtime`], and the coordinator inside the
 //!   client. `entry`: which role this process has. `connection`: the session with the coordinator,
-//!   on a thread of its own. `carrier`: its frames, over as many links as it takes. `address`: where
-//!   a coordinator is. `link`: one WebSocket. `lease`: until when this node is surely part of the
-//!   system. `fence`: what a task shows to those outside of it.
+//!   on a thread of its own. `carrier`: its frames, over as many links as it takes. `address`:
+//!   where a coordinator is. `link`: one WebSocket. `lease`: until when this node is surely part of
+//!   the system. `fence`: what a task shows to those outside of it.
 //! - `trial`: another placement, to find faults. `pace`: computing that is emulated. `deadlock`:
 //!   when all sleep for good.
 //! - `asking`: what a program may ask of the whole. `reporting`: the cost report at its end.

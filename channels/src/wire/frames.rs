@@ -16,8 +16,10 @@ use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 mod landing;
 #[macro_use]
 mod leases;
+#[macro_use]
+mod workers;
 
-with_landing! { with_leases frames
+with_landing! { with_leases with_workers frames
     /// Node: the first frame of a session.
     1 Hello {
         /// Must be [`PROTOCOL_VERSION`](super::PROTOCOL_VERSION).
@@ -387,38 +389,6 @@ with_landing! { with_leases frames
         held: u32,
         /// How many `Run` frames it had seen: the reading is older than any later one.
         runs_seen: u64,
-    }
-    /// Worker: what it measures of itself, a few times a second.
-    47 Measures {
-        /// The readings.
-        vitals: Vitals,
-    }
-    /// Node: what has it cost? Answered by `Billed`.
-    48 Bill {
-        /// The sender's name for it.
-        operation: OperationId,
-    }
-    /// Coordinator: what it has cost.
-    49 Billed {
-        /// The question.
-        operation: OperationId,
-        /// The report, as JSON.
-        report: Bytes,
-    }
-    /// Worker: it will leave, and wants no more tasks. Answered by `Shutdown`.
-    38 Draining {
-        /// Why, in words.
-        reason: String,
-    }
-    /// Worker: a task that was given to it and not begun. Its arguments come back, and the handles
-    /// in them go from the worker after this.
-    39 Unstarted {
-        /// The task.
-        task: TaskId,
-        /// Which attempt was not made.
-        attempt: u32,
-        /// The arguments, as they came.
-        arguments: Parcel,
     }
     /// Both: a piece of a large payload, all but the last of `CHUNK_BYTES_MAX`. See `chunks`.
     90 Chunk {

@@ -275,8 +275,7 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     assert!(commands.contains(&Command::Launch { launch: 2 }), "{commands:?}");
     assert!(!commands.iter().any(|command| matches!(command, Command::Send { .. })));
     let second = bench.worker(2);
-    let frames = bench.sent(second);
-    assert!(matches!(frames[0], Frame::Run { attempt: 2, .. }), "{frames:?}");
+    assert!(matches!(bench.sent(second)[0], Frame::Run { attempt: 2, .. }));
     // A late word of the first attempt changes nothing.
     let late = Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
     bench.frame(second, late);

@@ -203,7 +203,9 @@ mod tests {
             session.seal(batch);
             let frames = session.next_batch().map(|bytes| read_batch(bytes).unwrap().1);
             let frames = frames.into_iter().flatten();
-            frames.filter(|frame| !matches!(frame, Frame::Report { .. })).collect()
+            let readings =
+                |frame: &Frame| matches!(frame, Frame::Report { .. } | Frame::Measures { .. });
+            frames.filter(|frame| !readings(frame)).collect()
         }
 
         fn poll_all(&self) {
