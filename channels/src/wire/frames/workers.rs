@@ -27,8 +27,8 @@ macro_rules! with_workers {
             /// Why, in words.
             reason: String,
         }
-        /// Worker: a task that was given to it and not begun. Its arguments come back, and the handles
-        /// in them go from the worker after this.
+        /// Worker: a task that was given to it and not begun. Its arguments come back, and the
+        /// handles in them go from the worker after this.
         39 Unstarted {
             /// The task.
             task: TaskId,
