@@ -18,7 +18,8 @@
 //! # A worker
 //!
 //! [`Command::Launch`] -> [`Event::Ready`], or [`Event::Refused`] -> [`Command::Shutdown`] ->
-//! [`Event::Lost`]. A worker that dies by itself goes from ready to lost.
+//! [`Event::Lost`]. A worker that dies by itself goes from ready to lost; one whose platform will end
+//! it from ready to [`Event::Departed`], and is not heard of any more.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -111,9 +112,9 @@ pub enum Event {
     Spawned(TaskNo, Spawned),
     /// A task that waits is given up.
     Withdrawn(TaskNo),
-    /// A task ended, and what it took. Without usage if its worker died and it will not run again.
+    /// A task ended, and what it took. Without usage if its worker is gone.
     Finished(TaskNo, Option<Usage>),
-    /// A task's worker died, and the task is to run again.
+    /// A task's worker is gone, or leaves and has not begun it: the task is to run again.
     Returned(TaskNo),
     /// A worker is there: what it has, and how long its launch took.
     Ready(WorkerNo, Shape, Duration),
@@ -123,6 +124,9 @@ pub enum Event {
     Polled(WorkerNo, Report),
     /// A worker is gone. Its tasks are returned or finished next.
     Lost(WorkerNo),
+    /// A worker leaves of its own will. It counts as gone; its tasks come to their end there, or are
+    /// returned, and none of that is a death.
+    Departed(WorkerNo),
     /// A worker that was to be told to end is still needed, by something there that outlived its
     /// task: it was not told.
     Kept(WorkerNo),

@@ -94,7 +94,7 @@ impl Placement for Conventional {
                     commands.push(Command::Shutdown(worker));
                 }
             }
-            Event::Lost(worker) => {
+            Event::Lost(worker) | Event::Departed(worker) => {
                 self.present = self.present.saturating_sub(1);
                 self.kept.retain(|other| *other != worker);
             }

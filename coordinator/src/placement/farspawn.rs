@@ -67,6 +67,8 @@ pub struct Farspawn {
     open: usize,
     /// Workers that take none any more, but have not ended.
     closing: usize,
+    /// Workers that left of their own will, until their numbers are another's.
+    departed: BTreeSet<WorkerNo>,
     starting: usize,
     growth: growth::State,
     bursts: Bursts,
@@ -199,6 +201,7 @@ impl Farspawn {
             by_network: Ladder::new(),
             open: 0,
             closing: 0,
+            departed: BTreeSet::new(),
             starting: 0,
             bursts: Bursts::default(),
             candidates: Vec::new(),
@@ -293,7 +296,7 @@ impl Farspawn {
                 self.growth.refusals = 0;
                 self.learn(worker, &task, usage);
             }
-            None => self.profiles.on_death(task.kind),
+            None => self.on_death(worker, task.kind),
         }
         // Last, for it puts the worker where its load and its speed belong.
         self.leave(worker, &task);
@@ -330,7 +333,7 @@ impl Farspawn {
         task.holds = Hold::default();
         task.exceeds = false;
         self.leave(worker, &copy);
-        self.profiles.on_death(copy.kind);
+        self.on_death(worker, copy.kind);
         self.pool.insert(number, copy.app, copy.depth, copy.kind, copy.place);
         self.count_pooled(copy.kind, 1.0);
     }
@@ -455,6 +458,7 @@ impl Placement for Farspawn {
             Event::Granted(worker, cores) => self.on_granted(worker, cores),
             Event::Polled(worker, report) => self.on_polled(now, worker, report, commands),
             Event::Lost(worker) => self.on_lost(now, worker),
+            Event::Departed(worker) => self.on_departed(now, worker),
             Event::Kept(worker) => self.on_kept(worker),
             Event::Refused => self.on_refused(now),
             Event::Tick => self.on_tick(now, commands),

@@ -293,7 +293,7 @@ impl Placement for Paper {
                 put(&mut self.workers, number.0, worker);
             }
             Event::Polled(number, req) => self.on_polled(now, number, req, commands),
-            Event::Lost(number) => {
+            Event::Lost(number) | Event::Departed(number) => {
                 if at(&mut self.workers, number.0).is_some() {
                     self.workers[number.0 as usize] = None;
                     self.present -= 1;

@@ -165,7 +165,7 @@ impl Steer {
         if let Some(number) = self.workers.number(session)
             && self.departing.insert(number)
         {
-            self.tell(now, Event::Lost(WorkerNo(number)));
+            self.tell(now, Event::Departed(WorkerNo(number)));
         }
     }
 

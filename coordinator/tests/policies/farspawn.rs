@@ -192,6 +192,33 @@ fn a_kind_that_kills_its_workers_is_kept_alone() {
     assert_eq!(dispatched(&bench.finish(0, usage(10, 10))), [(harmless, 0)]);
 }
 
+/// What a worker gives back on its way out, or does not end there, has killed nobody.
+#[test]
+fn a_kind_whose_workers_left_is_as_any_other() {
+    let mut bench = Bench::new(1);
+    bench.spawn(7, None, 0);
+    for leave in 0..2 {
+        bench.ready(0);
+        bench.tell(Event::Departed(WorkerNo(0)));
+        bench.tell(Event::Returned(TaskNo(0)));
+        bench.wait(Duration::from_secs(70 * (leave + 1)));
+    }
+    let (harmless, _) = bench.spawn(1, None, 0);
+    assert_eq!(dispatched(&bench.ready(0)), [(0, 0), (harmless, 0)], "both at once");
+    // The number is another's now, and that one dies.
+    bench.tell(Event::Lost(WorkerNo(0)));
+    bench.tell(Event::Returned(TaskNo(0)));
+    bench.tell(Event::Finished(TaskNo(harmless), None));
+    bench.wait(Duration::from_secs(300));
+    bench.ready(0);
+    bench.tell(Event::Lost(WorkerNo(0)));
+    bench.tell(Event::Returned(TaskNo(0)));
+    bench.wait(Duration::from_secs(300));
+    let (harmless, _) = bench.spawn(2, None, 0);
+    assert_eq!(dispatched(&bench.ready(0)), [(0, 0)], "it is alone from its second death on");
+    assert_eq!(dispatched(&bench.finish(0, usage(10, 10))), [(harmless, 0)]);
+}
+
 #[test]
 fn applications_share_a_full_pool() {
     let mut bench = Bench::new(1);

@@ -63,6 +63,19 @@ impl Farspawn {
         self.open + self.closing + self.starting < self.workers_max
     }
 
+    /// A worker has lost a task. It is no fault of the task's if the worker had left.
+    pub(super) fn on_death(&mut self, worker: WorkerNo, kind: KindNo) {
+        if !self.departed.contains(&worker) {
+            self.profiles.on_death(kind);
+        }
+    }
+
+    /// A worker leaves of its own will, and the tasks that it has with it.
+    pub(super) fn on_departed(&mut self, now: Duration, number: WorkerNo) {
+        self.departed.insert(number);
+        self.on_lost(now, number);
+    }
+
     pub(super) fn on_ready(
         &mut self,
         now: Duration,
@@ -70,6 +83,7 @@ impl Farspawn {
         mut shape: Shape,
         took: Duration,
     ) {
+        self.departed.remove(&number);
         self.starting = self.starting.saturating_sub(1);
         self.growth.start += 0.2 * (took.as_secs_f64() - self.growth.start);
         if !self.has(Element::AllCores) {
