@@ -11,6 +11,7 @@ mod backlog;
 mod inside;
 mod link;
 mod register;
+mod seen;
 mod socket;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use channels::id::SessionId;
 use channels::session::{Fault, Received};
-use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, Stats, link_batch};
+use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, link_batch};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -35,6 +36,7 @@ use inside::Inside;
 use link::Link;
 use register::Alone;
 pub(crate) use register::Register;
+pub(crate) use seen::Seen;
 #[cfg(feature = "service")]
 pub(crate) use socket::Wrap;
 pub(crate) use socket::{CONNECTIONS_MAX, Door, Plain, accept};
@@ -105,7 +107,7 @@ pub(crate) enum Input {
     },
     /// How is the whole?
     #[cfg_attr(not(feature = "service"), expect(dead_code, reason = "only the service asks"))]
-    Asked(oneshot::Sender<Stats>),
+    Asked(oneshot::Sender<Seen>),
 }
 
 pub(crate) struct Server {
@@ -201,10 +203,11 @@ impl Server {
                 break;
             }
         }
-        let sessions: Vec<_> = self.links.keys().copied().collect();
-        for session in sessions {
+        while let Some(session) = self.links.keys().next().copied() {
             self.close(session, "the coordinator has ended".to_owned());
         }
+        let last = self.look();
+        self.register.on_end(last);
         self.core.totals()
     }
 
@@ -224,10 +227,8 @@ impl Server {
                 }
             }
             Input::Left { name, leaving } => self.on_left(name, leaving),
-            Input::Asked(answer) => {
-                // Whoever asked may have gone.
-                answer.send(self.core.stats(self.started.elapsed())).ok();
-            }
+            // Whoever asked may have gone.
+            Input::Asked(answer) => drop(answer.send(self.look())),
         }
     }
 

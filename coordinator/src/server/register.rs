@@ -7,6 +7,8 @@
 use channels::id::SessionId;
 use channels::wire::Secret;
 
+use super::Seen;
+
 /// Told by a server what it makes and what is over.
 pub(crate) trait Register: Send {
     /// A name for a session that no other has, or had.
@@ -17,6 +19,8 @@ pub(crate) trait Register: Send {
     fn on_launch_ended(&mut self, launch: u64);
     /// Nobody can resume the session any more.
     fn on_over(&mut self, session: SessionId);
+    /// The server has ended; how it was.
+    fn on_end(&mut self, last: Seen);
 }
 
 /// For a server that is alone at its address.
@@ -34,4 +38,6 @@ impl Register for Alone {
     fn on_launch_ended(&mut self, _: u64) {}
 
     fn on_over(&mut self, _: SessionId) {}
+
+    fn on_end(&mut self, _: Seen) {}
 }

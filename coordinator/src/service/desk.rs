@@ -10,7 +10,7 @@
 //! shows its secret there. Where to look for a launch is found by a hash with random keys, so that
 //! the time of the search says nothing of the secret; the realm compares it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -20,12 +20,19 @@ use channels::id::SessionId;
 use channels::node::Node;
 use channels::wire::{Frame, Role, Secret, Stats};
 use parking_lot::Mutex;
+use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Settings;
+use crate::bill::Report;
 use crate::platform::Platform;
-use crate::scheduler::Totals;
-use crate::server::{Config, INPUTS_WAITING_MAX, Input, Register, Server};
+use crate::scheduler::{Health, Totals};
+use crate::server::{Config, INPUTS_WAITING_MAX, Input, Register, Seen, Server};
+
+/// Runs that have ended and are told of, for each application.
+const RUNS_MAX: usize = 16;
+/// What a client is that is not HTTP.
+const PROGRAM: &str = "program";
 
 /// Makes the place where an application's workers run, for each of its clients.
 pub type MakePlatform = Box<dyn Fn() -> io::Result<Box<dyn Platform>> + Send + Sync>;
@@ -64,8 +71,42 @@ struct State {
     next_realm: u64,
     next_session: u64,
     is_stopping: bool,
-    /// What realms did that have ended, by application.
-    done: BTreeMap<usize, Totals>,
+    /// Of realms that have ended, by application.
+    done: BTreeMap<usize, Done>,
+}
+
+/// What is known of realms that have ended.
+#[derive(Clone, Default)]
+struct Done {
+    /// What they did, all of them.
+    totals: Totals,
+    billed_ms: u64,
+    dollars: f64,
+    /// The last ones.
+    runs: VecDeque<Run>,
+}
+
+/// A realm, from its client's first word.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Run {
+    /// Counts the realms of this coordinator.
+    run: u64,
+    /// Whose: a program's, or that of tasks over HTTP.
+    client: &'static str,
+    has_ended: bool,
+    workers: Vec<Health>,
+    report: Report,
+}
+
+/// How an application is.
+#[derive(Clone, Debug)]
+pub(super) struct Overview {
+    pub(super) clients: usize,
+    pub(super) stats: Stats,
+    pub(super) billed_ms: u64,
+    pub(super) dollars: f64,
+    /// The youngest first.
+    pub(super) runs: Vec<Run>,
 }
 
 struct Realm {
@@ -206,12 +247,13 @@ impl Desk {
         Ok(inbox)
     }
 
+    /// A realm has ended; what it did is in the books already.
     fn close(&self, number: u64, totals: Totals) {
         let mut state = self.state.lock();
         state.sessions.retain(|_, realm| *realm != number);
         state.launches.retain(|_, realm| *realm != number);
         if let Some(realm) = state.realms.remove(&number) {
-            state.done.entry(realm.application).or_default().add(totals);
+            state.done.entry(realm.application).or_default().totals.add(totals);
             let name = &self.applications[realm.application].name;
             tracing::info!("{name}: realm {number} has ended: {totals:?}");
         }
@@ -219,25 +261,36 @@ impl Desk {
         self.ended.notify_waiters();
     }
 
-    /// How an application is: its clients, and the sum over its realms.
-    pub(super) async fn stats(&self, application: usize) -> (usize, Stats) {
-        let (inboxes, clients, done) = {
+    /// How an application is: the sum over its realms, and each.
+    pub(super) async fn look(&self, application: usize) -> Overview {
+        let (realms, done) = {
             let state = self.state.lock();
-            let own = state.realms.values().filter(|realm| realm.application == application);
-            let inboxes: Vec<_> = own.clone().map(|realm| realm.inbox.clone()).collect();
-            let clients = own.filter(|realm| realm.nonce.is_some()).count();
-            (inboxes, clients, state.done.get(&application).copied().unwrap_or_default())
+            let own = state.realms.iter().filter(|(_, realm)| realm.application == application);
+            let realms: Vec<_> =
+                own.map(|(run, realm)| (*run, realm.client(), realm.inbox.clone())).collect();
+            (realms, state.done.get(&application).cloned().unwrap_or_default())
         };
-        let mut stats = done.stats();
-        for inbox in inboxes {
+        let mut overview = Overview {
+            clients: realms.iter().filter(|(_, client, _)| *client == PROGRAM).count(),
+            stats: done.totals.stats(),
+            billed_ms: done.billed_ms,
+            dollars: done.dollars,
+            runs: Vec::new(),
+        };
+        for (run, client, inbox) in realms.into_iter().rev() {
             let (answer, answered) = oneshot::channel();
+            // One that has ended meanwhile says nothing, and is among the others next time.
             if inbox.send(Input::Asked(answer)).await.is_ok()
-                && let Ok(realm) = answered.await
+                && let Ok(Seen { stats, report, workers }) = answered.await
             {
-                stats.add(&realm);
+                overview.stats.add(&stats);
+                overview.billed_ms += report.billed_ms;
+                overview.dollars += report.dollars;
+                overview.runs.push(Run { run, client, has_ended: false, workers, report });
             }
         }
-        (clients, stats)
+        overview.runs.extend(done.runs);
+        overview
     }
 
     /// From now on no client comes.
@@ -310,6 +363,29 @@ impl Register for Book {
 
     fn on_over(&mut self, session: SessionId) {
         self.desk.state.lock().sessions.remove(&session);
+    }
+
+    fn on_end(&mut self, last: Seen) {
+        let mut state = self.desk.state.lock();
+        let state = &mut *state;
+        let Some(realm) = state.realms.get(&self.realm) else { return };
+        let done = state.done.entry(realm.application).or_default();
+        done.billed_ms += last.report.billed_ms;
+        done.dollars += last.report.dollars;
+        done.runs.truncate(RUNS_MAX - 1);
+        done.runs.push_front(Run {
+            run: self.realm,
+            client: realm.client(),
+            has_ended: true,
+            workers: Vec::new(),
+            report: last.report,
+        });
+    }
+}
+
+impl Realm {
+    fn client(&self) -> &'static str {
+        if self.nonce.is_some() { PROGRAM } else { "http" }
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::desk::Desk;
+use super::desk::{Desk, Overview, Run};
 use super::jobs::{Declined, Job, Jobs, Order, State};
 use super::metrics;
 use crate::server::Wrap;
@@ -98,6 +98,7 @@ pub(super) fn routes(desk: Arc<Desk>, jobs: Vec<Arc<Jobs>>) -> Router {
         .route("/v1/tasks/{id}", get(look))
         .route("/v1/tasks/{id}/cancel", post(cancel))
         .route("/v1/stats", get(stats))
+        .route("/v1/runs", get(runs))
         .route("/metrics", get(show_metrics))
         .route("/health", get(health))
         .route("/openapi.json", get(describe))
@@ -271,13 +272,15 @@ struct Summary {
     worker_seconds: f64,
     task_seconds: f64,
     channels: u64,
+    billed_seconds: f64,
+    dollars: f64,
 }
 
 async fn stats(
     Shared(service): Shared<Arc<Service>>,
     Extension(Caller(application)): Extension<Caller>,
 ) -> Json<Summary> {
-    let (clients, stats) = service.desk.stats(application).await;
+    let Overview { clients, stats, billed_ms, dollars, .. } = service.desk.look(application).await;
     Json(Summary {
         application: service.desk.applications[application].name.clone(),
         clients,
@@ -291,16 +294,25 @@ async fn stats(
         worker_seconds: stats.workers_us as f64 / 1e6,
         task_seconds: stats.tasks_us as f64 / 1e6,
         channels: stats.channels,
+        billed_seconds: billed_ms as f64 / 1e3,
+        dollars,
     })
+}
+
+async fn runs(
+    Shared(service): Shared<Arc<Service>>,
+    Extension(Caller(application)): Extension<Caller>,
+) -> Json<Vec<Run>> {
+    Json(service.desk.look(application).await.runs)
 }
 
 async fn show_metrics(
     Shared(service): Shared<Arc<Service>>,
     Extension(Caller(application)): Extension<Caller>,
 ) -> Response {
-    let (clients, stats) = service.desk.stats(application).await;
+    let overview = service.desk.look(application).await;
     let name = &service.desk.applications[application].name;
-    let text = metrics::write(name, clients, service.jobs[application].pending(), &stats);
+    let text = metrics::write(name, service.jobs[application].pending(), &overview);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

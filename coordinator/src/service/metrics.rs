@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use channels::wire::Stats;
+use super::desk::Overview;
 
 /// One application's metrics.
-pub(super) fn write(application: &str, clients: usize, jobs: usize, stats: &Stats) -> String {
+pub(super) fn write(application: &str, jobs: usize, overview: &Overview) -> String {
+    let Overview { clients, stats, billed_ms, dollars, .. } = overview;
     let seconds = |us: u64| us as f64 / 1e6;
     let gauges = [
-        ("clients", "Clients that are connected, or may resume.", clients as f64),
+        ("clients", "Clients that are connected, or may resume.", *clients as f64),
         ("jobs_pending", "Tasks that came over HTTP and have not ended.", jobs as f64),
         ("workers", "Workers that are there.", f64::from(stats.workers)),
         ("workers_starting", "Workers launched that have not said hello.", stats.starting.into()),
@@ -21,6 +22,8 @@ pub(super) fn write(application: &str, clients: usize, jobs: usize, stats: &Stat
         ("launches", "Workers launched; on Lambda, invocations.", stats.launches as f64),
         ("worker_seconds", "Time that workers were there.", seconds(stats.workers_us)),
         ("task_seconds", "Time that tasks ran.", seconds(stats.tasks_us)),
+        ("billed_seconds", "Time that workers are billed for.", *billed_ms as f64 / 1e3),
+        ("dollars", "What workers have cost, their requests included.", *dollars),
     ];
     let mut text = String::new();
     let mut add = |name: &str, kind: &str, help: &str, value: f64| {

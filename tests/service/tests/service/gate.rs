@@ -6,11 +6,12 @@ use std::process::Command;
 use farspawn_service_tests::{Site, program};
 use serde_json::json;
 
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/v1/tasks",
     "/v1/tasks/00000000000000000000000000000000",
     "/v1/tasks/00000000000000000000000000000000/cancel",
     "/v1/stats",
+    "/v1/runs",
     "/metrics",
     "/health",
     "/openapi.json",

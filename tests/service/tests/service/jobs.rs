@@ -143,6 +143,20 @@ fn large_results_come_whole_and_the_service_says_how_it_is() {
     assert!(metrics.head.contains("text/plain; version=0.0.4"), "{metrics:?}");
     assert!(metrics.text.contains("\nfarspawn_tasks_ended_total{application=\"a\"} 1\n"));
     let names: Vec<&str> = metrics.text.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 13);
+    let runs = site.ask("GET /v1/runs", Some(&key), "").json;
+    let run = &runs[0];
+    assert_eq!((&run["client"], &run["has_ended"]), (&json!("http"), &json!(false)), "{runs}");
+    assert_eq!((&run["report"]["tasks"], run["workers"].as_array().map(Vec::len)), (&json!(1), Some(1)));
+    let output = site.client(1, &["10"]).output().expect("it is built");
+    assert!(output.status.success(), "{output:?}");
+    let ended = || {
+        let runs = site.ask("GET /v1/runs", Some(&key), "").json;
+        let run = runs.as_array().into_iter().flatten().find(|run| run["client"] == "program");
+        run.filter(|run| run["has_ended"] == true).cloned()
+    };
+    let run = std::iter::repeat_with(ended).flatten().next().expect("it ends");
+    assert_eq!(run["report"]["tasks"], json!(1), "{run}");
+    assert!(run["report"]["dollars"].as_f64() > Some(0.0), "{run}");
     assert_eq!(site.ask("GET /health", Some(&key), "").json["status"], json!("ok"));
 }
