@@ -238,7 +238,11 @@ async fn list(
     listing: Result<Query<Listing>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<Vec<Told>>, Refusal> {
     let Query(Listing { limit }) = listing.map_err(|error| bad_query(&error))?;
-    let count = limit.unwrap_or(LISTED).min(LISTED_MAX);
+    let count = limit.unwrap_or(LISTED);
+    if count > LISTED_MAX {
+        let reason = format!("`limit` is at most {LISTED_MAX}");
+        return Err(Refusal(StatusCode::BAD_REQUEST, reason));
+    }
     // Results may be large: they are told one by one.
     let told = service.jobs[application].list(count).into_iter();
     Ok(Json(told.map(|job| Told { result: None, ..Told::from(job) }).collect()))

@@ -117,6 +117,7 @@ fn what_cannot_be_read_is_told_what_was_expected() {
         ("POST /v1/tasks/00000000000000000000000000000000/cancel", 404),
         ("DELETE /v1/tasks/00000000000000000000000000000000", 405),
         ("GET /v1/tasks?limit=many", 400),
+        ("GET /v1/tasks?limit=1001", 400),
         ("GET /v1/tasks/00000000000000000000000000000000?wait_ms=-1", 400),
         ("GET /nowhere", 404),
         ("PATCH /v1/tasks", 405),
@@ -147,7 +148,10 @@ fn large_results_come_whole_and_the_service_says_how_it_is() {
     let runs = site.ask("GET /v1/runs", Some(&key), "").json;
     let run = &runs[0];
     assert_eq!((&run["client"], &run["has_ended"]), (&json!("http"), &json!(false)), "{runs}");
-    assert_eq!((&run["report"]["tasks"], run["workers"].as_array().map(Vec::len)), (&json!(1), Some(1)));
+    assert_eq!(
+        (&run["report"]["tasks"], run["workers"].as_array().map(Vec::len)),
+        (&json!(1), Some(1))
+    );
     let output = site.client(1, &["10"]).output().expect("it is built");
     assert!(output.status.success(), "{output:?}");
     let ended = || {
