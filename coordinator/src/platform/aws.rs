@@ -247,6 +247,11 @@ async fn describe(client: &Client, function: &str) -> Result<Function, String> {
         timeout: Duration::from_secs(said.timeout().unwrap_or(3).max(1) as u64),
         architecture: if arm { Architecture::Arm } else { Architecture::X86 },
         reserved,
+        coordinator: said
+            .environment()
+            .and_then(|environment| environment.variables())
+            .and_then(|variables| variables.get("FARSPAWN_COORDINATOR"))
+            .cloned(),
     })
 }
 

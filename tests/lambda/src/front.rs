@@ -1,5 +1,6 @@
 //! The front door: what the AWS SDK speaks to.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -80,6 +81,7 @@ async fn answer(fleet: Arc<Fleet>, asked: Asked) -> Said {
         },
         _ => {
             let architecture = if function.is_arm { "arm64" } else { "x86_64" };
+            let variables: BTreeMap<_, _> = function.environment.iter().cloned().collect();
             let body = json!({
                 "FunctionName": function.name,
                 "FunctionArn": function.arn(),
@@ -87,6 +89,7 @@ async fn answer(fleet: Arc<Fleet>, asked: Asked) -> Said {
                 "MemorySize": function.memory_mb,
                 "Timeout": function.timeout.as_secs().max(1),
                 "Architectures": [architecture],
+                "Environment": { "Variables": variables },
                 "State": "Active",
                 "LastUpdateStatus": "Successful",
             });

@@ -32,6 +32,8 @@ pub struct Function {
     pub architecture: Architecture,
     /// Invocations at once, if some are reserved for it: more will not run.
     pub reserved: Option<usize>,
+    /// Where its workers look for their coordinator, if its configuration says so.
+    pub coordinator: Option<String>,
 }
 
 impl Function {
@@ -91,6 +93,7 @@ mod tests {
             timeout: Duration::from_secs(300),
             architecture: Architecture::X86,
             reserved,
+            coordinator: None,
         }
     }
 

@@ -18,18 +18,20 @@ fn refusal(options: Options) -> String {
 
 #[test]
 fn the_function_is_looked_at() {
-    let function = Function {
+    let mut function = Function {
         memory_mb: 1769,
         timeout: Duration::from_secs(90),
         is_arm: true,
         reserved: Some(7),
         ..function()
     };
+    let address = "wss://a.example".to_owned();
+    function.environment.push(("FARSPAWN_COORDINATOR".to_owned(), address.clone()));
     let lambda = LocalLambda::start(function).unwrap();
     let aws = Aws::connect(options(&lambda)).unwrap();
     let seen = aws.function();
     assert_eq!((seen.memory_mb, seen.timeout.as_secs(), seen.reserved), (1769, 90, Some(7)));
-    assert_eq!(seen.shape().threads, 1);
+    assert_eq!((seen.shape().threads, &seen.coordinator), (1, &Some(address)));
     assert_eq!(seen.architecture, runtime::platform::aws::Architecture::Arm);
     assert!(seen.arn.ends_with(":function:worker"));
     let by_arn = Options { function: seen.arn.clone(), ..options(&lambda) };
