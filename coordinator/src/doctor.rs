@@ -3,7 +3,8 @@
 //!
 //! It goes the way that a client goes, step by step, and stops where it is blocked: the key, the
 //! address, the host's name, the connection, its encryption, the hello (`reach.rs`); then what else
-//! depends on it: HTTP, the clock, the function of the workers. A check changes nothing: what it begins it ends.
+//! depends on it: HTTP, the clock, the function of the workers. A check changes nothing: what it
+//! begins it ends.
 
 mod reach;
 

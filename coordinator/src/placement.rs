@@ -18,8 +18,8 @@
 //! # A worker
 //!
 //! [`Command::Launch`] -> [`Event::Ready`], or [`Event::Refused`] -> [`Command::Shutdown`] ->
-//! [`Event::Lost`]. A worker that dies by itself goes from ready to lost; one whose platform will end
-//! it from ready to [`Event::Departed`], and is not heard of any more.
+//! [`Event::Lost`]. A worker that dies by itself goes from ready to lost; one whose platform will
+//! end it from ready to [`Event::Departed`], and is not heard of any more.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -124,8 +124,8 @@ pub enum Event {
     Polled(WorkerNo, Report),
     /// A worker is gone. Its tasks are returned or finished next.
     Lost(WorkerNo),
-    /// A worker leaves of its own will. It counts as gone; its tasks come to their end there, or are
-    /// returned, and none of that is a death.
+    /// A worker leaves of its own will. It counts as gone; its tasks come to their end there, or
+    /// are returned, and none of that is a death.
     Departed(WorkerNo),
     /// A worker that was to be told to end is still needed, by something there that outlived its
     /// task: it was not told.
