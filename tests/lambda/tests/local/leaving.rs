@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lambda_local::{Function, Outcome};
-use runtime::{JoinError, Place, RecvError, Sender, channel, spawn, task};
+use runtime::{JoinError, Place, Policy, RecvError, Sender, channel, spawn, task};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
@@ -22,7 +22,9 @@ fn work_goes_on_past_the_time_limit_and_each_task_runs_once() {
     let mut function = Function { timeout: Duration::from_secs(3), ..function() };
     // Early, so that a slow machine has time for what is under way.
     function.environment.push(("FARSPAWN_DRAIN_AT".to_owned(), "0.3".to_owned()));
-    on_lambda(function, workers(1).place(Place::Auto), async |lambda| {
+    // Ours would run all of them at once, for they only wait.
+    let builder = workers(1).place(Place::Auto).policy(Policy::Paper);
+    on_lambda(function, builder, async |lambda| {
         let (done_in, done) = channel(100);
         let naps: Vec<_> = (0..24).map(|number| spawn(nap(300, done_in.clone(), number))).collect();
         drop(done_in);
