@@ -30,7 +30,7 @@ pub use limits::{
 pub use malformed::MalformedFrame;
 pub use value::{
     Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, Usage,
-    Vitals,
+    Vitals, nonce,
 };
 
 /// Version of this protocol. Peers of another version are refused by name.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use channels::census::Who;
 use channels::node::Node;
-use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret};
+use channels::wire::{Frame, PROTOCOL_VERSION, Place, Role, Secret, nonce};
 use coordinator::bill::Tariff;
 use coordinator::placement::choice::Policy as PolicyName;
 use coordinator::platform::{Emulated, Emulation};
@@ -32,8 +32,8 @@ use crate::here::{HERE, PROCESS};
 pub(crate) use crate::here::{Here, current, enter_thread, executor, here};
 use crate::lease::Lease;
 use crate::reporting::Reporting;
+use crate::task;
 use crate::trial::{Trial, Trying};
-use crate::{link, task};
 
 mod places;
 use places::Workers;
@@ -303,7 +303,7 @@ impl Builder {
             build: task::build(),
             role: Role::Client { workers_max: self.workers_max as u32, place: self.place },
             secret: key,
-            nonce: link::nonce(),
+            nonce: nonce(),
         };
         let main = Arc::<Main>::default();
         let speaker =

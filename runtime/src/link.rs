@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, ready};
 
-use channels::wire::{Envelope, Frame, Secret, link_batch, read_batch};
+use channels::wire::{Envelope, Frame, link_batch, read_batch};
 use coordinator::server::websocket_config;
 use futures::{SinkExt, StreamExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -257,11 +257,6 @@ fn or_pending(done: io::Result<usize>) -> Poll<io::Result<usize>> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
         done => Poll::Ready(done),
     }
-}
-
-/// For one hello, however often it is said.
-pub(crate) fn nonce() -> u64 {
-    Secret::random().0.into_iter().fold(0, |nonce, byte| (nonce << 8) ^ u64::from(byte))
 }
 
 /// Makes a socket of a stream.

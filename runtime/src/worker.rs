@@ -18,11 +18,12 @@ use channels::census::Who;
 use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
-use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret, Usage};
+use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret, Usage, nonce};
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 
+use crate::client;
 use crate::connection::{At, Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
 use crate::fence::Fenced;
@@ -33,7 +34,6 @@ use crate::pace::Pacer;
 use crate::task::{self, Ended, Kind, Task};
 use crate::trial::{Trial, Trying};
 use crate::unstarted::{Attempted, Letter};
-use crate::{client, link};
 
 mod leaving;
 #[cfg(feature = "lambda")]
@@ -98,7 +98,7 @@ impl Serving {
                 process: std::process::id(),
             },
             secret: settings.secret.clone(),
-            nonce: link::nonce(),
+            nonce: nonce(),
         };
         let speaker = Speaker { node, bell, lease, owner: worker.clone() };
         let home = Some(executor.handle());

@@ -126,6 +126,11 @@ pub struct Build {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub [u8; 32]);
 
+/// A number for one hello, however often it is said.
+pub fn nonce() -> u64 {
+    Secret::random().0.into_iter().fold(0, |nonce, byte| (nonce << 8) ^ u64::from(byte))
+}
+
 /// What a task may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SpawnOptions {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use axum::http::{Request, StatusCode, header};
 use channels::wire::{
     BatchWriter, Build, Envelope, Frame, PROTOCOL_VERSION, Place as Where, Role, Secret,
-    link_batch, read_batch,
+    link_batch, nonce, read_batch,
 };
 use futures::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
@@ -281,8 +281,4 @@ fn now() -> SystemTime {
 
 fn ms(begun: Instant) -> f64 {
     begun.elapsed().as_secs_f64() * 1e3
-}
-
-fn nonce() -> u64 {
-    Secret::random().0.into_iter().fold(0, |nonce, byte| (nonce << 8) ^ u64::from(byte))
 }

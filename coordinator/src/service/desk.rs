@@ -83,7 +83,7 @@ struct Done {
     billed_ms: u64,
     dollars: f64,
     /// The last ones.
-    runs: VecDeque<Run>,
+    runs: VecDeque<Arc<Run>>,
 }
 
 /// A realm, from its client's first word.
@@ -106,7 +106,7 @@ pub(super) struct Overview {
     pub(super) billed_ms: u64,
     pub(super) dollars: f64,
     /// The youngest first.
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<Arc<Run>>,
 }
 
 struct Realm {
@@ -286,7 +286,8 @@ impl Desk {
                 overview.stats.add(&stats);
                 overview.billed_ms += report.billed_ms;
                 overview.dollars += report.dollars;
-                overview.runs.push(Run { run, client, has_ended: false, workers, report });
+                let run = Run { run, client, has_ended: false, workers, report };
+                overview.runs.push(Arc::new(run));
             }
         }
         overview.runs.extend(done.runs);
@@ -373,13 +374,13 @@ impl Register for Book {
         done.billed_ms += last.report.billed_ms;
         done.dollars += last.report.dollars;
         done.runs.truncate(RUNS_MAX - 1);
-        done.runs.push_front(Run {
+        done.runs.push_front(Arc::new(Run {
             run: self.realm,
             client: realm.client(),
             has_ended: true,
             workers: Vec::new(),
             report: last.report,
-        });
+        }));
     }
 }
 

@@ -39,6 +39,8 @@ use crate::server::Wrap;
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 16 << 20;
+/// Bodies that are read at once: what they take together is bounded.
+const BODIES_MAX: usize = 32;
 /// Time for TLS, for a request's head (from the last answer on), and for its body.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest time that a request may wait for a job.
@@ -57,6 +59,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub(super) struct Service {
     desk: Arc<Desk>,
     jobs: Vec<Arc<Jobs>>,
+    bodies: Semaphore,
 }
 
 /// Whose request it is, by its key.
@@ -84,7 +87,7 @@ impl IntoResponse for Refusal {
 impl From<Declined> for Refusal {
     fn from(declined: Declined) -> Self {
         let status = match declined {
-            Declined::Full => StatusCode::TOO_MANY_REQUESTS,
+            Declined::Full | Declined::Heavy => StatusCode::TOO_MANY_REQUESTS,
             Declined::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self(status, declined.to_string())
@@ -92,7 +95,7 @@ impl From<Declined> for Refusal {
 }
 
 pub(super) fn routes(desk: Arc<Desk>, jobs: Vec<Arc<Jobs>>) -> Router {
-    let service = Arc::new(Service { desk, jobs });
+    let service = Arc::new(Service { desk, jobs, bodies: Semaphore::new(BODIES_MAX) });
     Router::new()
         .route("/v1/tasks", get(list).post(submit))
         .route("/v1/tasks/{id}", get(look))
@@ -188,7 +191,11 @@ async fn submit(
     body: Body,
 ) -> Result<Response, Refusal> {
     let late = |_| Refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned());
-    let body = timeout(READ_TIMEOUT, to_bytes(body, BODY_BYTES_MAX)).await.map_err(late)?;
+    let read = async {
+        let _turn = service.bodies.acquire().await;
+        to_bytes(body, BODY_BYTES_MAX).await
+    };
+    let body = timeout(READ_TIMEOUT, read).await.map_err(late)?;
     let body = body.map_err(|_| {
         let reason = format!("a body of at most {BODY_BYTES_MAX} bytes is expected");
         Refusal(StatusCode::PAYLOAD_TOO_LARGE, reason)
@@ -306,8 +313,9 @@ async fn stats(
 async fn runs(
     Shared(service): Shared<Arc<Service>>,
     Extension(Caller(application)): Extension<Caller>,
-) -> Json<Vec<Run>> {
-    Json(service.desk.look(application).await.runs)
+) -> Response {
+    let runs = service.desk.look(application).await.runs;
+    Json(runs.iter().map(|run| &**run).collect::<Vec<&Run>>()).into_response()
 }
 
 async fn show_metrics(

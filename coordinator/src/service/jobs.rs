@@ -26,6 +26,8 @@ use super::desk::{Desk, Refused};
 
 /// Jobs of an application that have not ended.
 const PENDING_MAX: usize = 10_000;
+/// Their arguments, in bytes: well below what would cut the client inside off, with all its jobs.
+const PENDING_BYTES_MAX: usize = 256 << 20;
 /// Outcomes that are kept.
 const ENDED_MAX: usize = 10_000;
 /// The same, in bytes.
@@ -63,6 +65,8 @@ pub(super) struct Order {
 pub(super) enum Declined {
     #[error("{PENDING_MAX} tasks wait or run already")]
     Full,
+    #[error("the arguments of tasks that wait or run take {PENDING_BYTES_MAX} bytes already")]
+    Heavy,
     #[error("{0}")]
     Refused(#[from] Refused),
 }
@@ -85,12 +89,16 @@ struct Table {
     /// Those that have ended, in that order.
     ended: VecDeque<(Instant, TaskId)>,
     ended_bytes: usize,
+    /// Of the arguments of those that have not.
+    pending_bytes: usize,
     next: u64,
 }
 
 struct Entry {
     number: u64,
     task: String,
+    /// Of its arguments.
+    bytes: usize,
     state: watch::Sender<State>,
 }
 
@@ -107,13 +115,18 @@ impl Jobs {
         if table.entries.len() - table.ended.len() >= PENDING_MAX {
             return Err(Declined::Full);
         }
+        let bytes = order.arguments.len();
+        if table.pending_bytes + bytes > PENDING_BYTES_MAX {
+            return Err(Declined::Heavy);
+        }
         let node = self.node(&mut table)?;
         let (task, result) = (TaskId::random(), ChannelId::random());
         table.next += 1;
         let number = table.next;
         let (state, _) = watch::channel(State::Pending);
         table.order.insert(number, task);
-        table.entries.insert(task, Entry { number, task: order.task.clone(), state });
+        table.pending_bytes += bytes;
+        table.entries.insert(task, Entry { number, task: order.task.clone(), bytes, state });
         drop(table);
         node.push(Frame::Spawn {
             task,
@@ -198,6 +211,7 @@ impl Jobs {
 impl Table {
     fn end(&mut self, id: TaskId, outcome: Outcome<String>) {
         let Some(entry) = self.entries.get(&id) else { return };
+        self.pending_bytes -= entry.bytes;
         self.ended_bytes += size(&outcome);
         entry.state.send_replace(State::Ended(Arc::new(outcome)));
         self.ended.push_back((Instant::now(), id));
@@ -248,7 +262,8 @@ mod tests {
         let ids: Vec<_> = (0..count).map(|_| TaskId::random()).collect();
         for (number, id) in (0..).zip(&ids) {
             let (state, _) = watch::channel(State::Pending);
-            table.entries.insert(*id, Entry { number, task: "t".to_owned(), state });
+            table.pending_bytes += 1;
+            table.entries.insert(*id, Entry { number, task: "t".to_owned(), bytes: 1, state });
             table.order.insert(number, *id);
             table.end(*id, Outcome::Returned(text.to_owned()));
         }
@@ -259,6 +274,7 @@ mod tests {
     fn the_oldest_outcomes_make_room_for_younger_ones() {
         let (table, ids) = with_ended(ENDED_MAX as u64 + 3, "1");
         assert_eq!((table.entries.len(), table.order.len()), (ENDED_MAX, ENDED_MAX));
+        assert_eq!(table.pending_bytes, 0);
         assert!(!table.entries.contains_key(&ids[2]) && table.entries.contains_key(&ids[3]));
         let (table, _) = with_ended(5, &"x".repeat(ENDED_BYTES_MAX / 2));
         assert_eq!((table.entries.len(), table.ended_bytes), (2, ENDED_BYTES_MAX));

@@ -81,6 +81,8 @@ pub(crate) struct Faults {
     pub(crate) throttled: u32,
     pub(crate) duplicated: u32,
     pub(crate) refusals: Vec<Refusal>,
+    /// Calls that were refused for them.
+    pub(crate) refused: u32,
 }
 
 /// All of a function.

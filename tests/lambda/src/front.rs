@@ -112,6 +112,7 @@ fn unauthorised(fleet: &Fleet, asked: &Asked, action: &str) -> Option<Said> {
     fleet.order(|faults| {
         let mut refusals = faults.refusals.iter();
         let refusal = refusals.find(|at| at.action.is_empty() || at.action == action)?;
+        faults.refused += 1;
         Some(no(refusal.status, &refusal.code, &refusal.message))
     })
 }

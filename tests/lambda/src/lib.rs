@@ -126,6 +126,11 @@ impl LocalLambda {
         self.fleet.order(|faults| faults.refusals.push(refusal));
     }
 
+    /// How many calls have been refused so far.
+    pub fn refused(&self) -> u32 {
+        self.fleet.order(|faults| faults.refused)
+    }
+
     /// Refuses no more.
     pub fn relent(&self) {
         self.fleet.order(|faults| faults.refusals.clear());

@@ -58,6 +58,13 @@ async fn forever() {
     std::future::pending::<()>().await;
 }
 
+/// Never ends by itself, and holds something meanwhile.
+#[task]
+async fn keep(text: String) {
+    std::future::pending::<()>().await;
+    drop(text);
+}
+
 /// A result that only a Rust program could use.
 #[task]
 async fn handle() -> Receiver<u32> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::Value;
@@ -170,6 +170,21 @@ impl Site {
         // TLS without a farewell is an error to rustls.
         stream.read_to_end(&mut answer).ok();
         Answer::read(&answer)
+    }
+
+    /// Asks with the key 1 until the answer is as it should be; not for ever.
+    #[expect(clippy::disallowed_methods, reason = "what is awaited is another process's affair")]
+    pub fn ask_until(&self, request: &str, holds: impl Fn(&Answer) -> bool) -> Answer {
+        let key = self.key(1);
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(request, Some(&key), "");
+            if holds(&answer) {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{request}: still {answer:?}");
+            thread::yield_now();
+        }
     }
 
     /// Submits a task for application `a`.

@@ -103,8 +103,9 @@ fn a_launch_that_is_refused_says_why_and_one_that_fails_for_now_is_made_again() 
         let (status, code) = (500, "ServiceException".to_owned());
         let (action, message) = (denied.to_owned(), "Service encountered an error".to_owned());
         lambda.refuse(Refusal { action, status, code, message });
+        let before = lambda.refused();
         let task = spawn(nothing());
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        eventually("it has failed", || lambda.refused() > before).await;
         lambda.relent();
         assert_eq!(task.await, Ok(()));
     });

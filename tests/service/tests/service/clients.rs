@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
-use farspawn_service_tests::Site;
+use farspawn_service_tests::{Answer, Site};
 use serde_json::json;
 
 /// Starts a client, and waits until it is at work.
@@ -49,12 +49,10 @@ fn a_killed_client_leaves_nothing_behind() {
     let (mut killed, _says) = begin(&site, 1, &["100000", "10"]);
     killed.kill().expect("it is a child");
     killed.wait().expect("it is a child");
-    let stats = || site.ask("GET /v1/stats", Some(&site.key(1)), "").json;
     // It is noticed once its lease is over.
-    while stats()["clients"] != json!(0) {
-        std::thread::yield_now();
-    }
-    assert_eq!((&stats()["workers"], &stats()["channels"]), (&json!(0), &json!(0)));
+    let gone = |answer: &Answer| answer.json["clients"] == json!(0);
+    let stats = site.ask_until("GET /v1/stats", gone).json;
+    assert_eq!((&stats["workers"], &stats["channels"]), (&json!(0), &json!(0)));
     let after = site.client(1, &["10"]).output().expect("it is built");
     assert_eq!(String::from_utf8_lossy(&after.stdout), "begun\n285\n");
 }
@@ -104,10 +102,7 @@ fn a_coordinator_that_stops_lets_its_clients_end() {
     let pending = site.submit(&json!({ "task": "application::forever" }));
     assert_eq!(pending.status, 202);
     site.terminate();
-    let health = || site.ask("GET /health", Some(&site.key(1)), "");
-    while health().status == 200 {
-        std::thread::yield_now();
-    }
+    site.ask_until("GET /health", |answer| answer.status != 200);
     let refused = site.submit(&json!({ "task": "application::nothing" }));
     assert_eq!((refused.status, refused.error()), (503, "the coordinator is stopping"));
     let late = site.client(1, &["1"]).output().expect("it is built");

@@ -221,10 +221,7 @@ fn the_doctor_says_what_is_wrong_and_how_to_mend_it() {
         assert!(told.contains(step), "{step}: {told}");
     }
     // It has left nothing behind.
-    let key = site.key(1);
-    while site.ask("GET /v1/stats", Some(&key), "").json["clients"] != json!(0) {
-        std::thread::yield_now();
-    }
+    site.ask_until("GET /v1/stats", |answer| answer.json["clients"] == json!(0));
     let strange = "0".repeat(64);
     std::fs::write(file("0.key"), &strange).expect("a folder");
     let port = site.relay.rsplit(':').next().unwrap_or("");

@@ -1,6 +1,6 @@
 //! Tasks over HTTP.
 
-use farspawn_service_tests::Site;
+use farspawn_service_tests::{Answer, Site};
 use serde_json::{Value, json};
 
 /// Submits, and waits for the end.
@@ -154,13 +154,41 @@ fn large_results_come_whole_and_the_service_says_how_it_is() {
     );
     let output = site.client(1, &["10"]).output().expect("it is built");
     assert!(output.status.success(), "{output:?}");
-    let ended = || {
-        let runs = site.ask("GET /v1/runs", Some(&key), "").json;
-        let run = runs.as_array().into_iter().flatten().find(|run| run["client"] == "program");
-        run.filter(|run| run["has_ended"] == true).cloned()
+    let ended = |answer: &Answer| {
+        let mut runs = answer.json.as_array().into_iter().flatten();
+        runs.find(|run| run["client"] == "program" && run["has_ended"] == true).cloned()
     };
-    let run = std::iter::repeat_with(ended).flatten().next().expect("it ends");
+    let answer = site.ask_until("GET /v1/runs", |answer| ended(answer).is_some());
+    let run = ended(&answer).unwrap_or_default();
     assert_eq!(run["report"]["tasks"], json!(1), "{run}");
     assert!(run["report"]["dollars"].as_f64() > Some(0.0), "{run}");
     assert_eq!(site.ask("GET /health", Some(&key), "").json["status"], json!("ok"));
+}
+
+/// What waits is bounded in bytes too, and too much of it costs nobody his jobs.
+#[test]
+fn heavy_arguments_are_declined_before_they_are_too_many() {
+    let site = Site::start(&[]);
+    let key = site.key(1);
+    let text = "x".repeat(15 << 20);
+    let body = json!({ "task": "application::keep", "arguments": [text] }).to_string();
+    let submit = || site.ask("POST /v1/tasks", Some(&key), &body);
+    let mut ids = Vec::new();
+    let declined = loop {
+        let answer = submit();
+        if answer.status != 202 {
+            break answer;
+        }
+        ids.push(answer.json["id"].as_str().unwrap_or("").to_owned());
+        assert!(ids.len() < 20, "nothing is declined");
+    };
+    assert_eq!((declined.status, ids.len()), (429, 17), "{declined:?}");
+    assert!(declined.error().contains("268435456 bytes already"), "{declined:?}");
+    for id in &ids {
+        let told = site.ask(&format!("POST /v1/tasks/{id}/cancel"), Some(&key), "");
+        assert_eq!(told.state(), "pending", "{id} was lost");
+    }
+    let last = format!("GET /v1/tasks/{}?wait_ms=60000", ids[16]);
+    assert_eq!(site.ask(&last, Some(&key), "").state(), "cancelled");
+    assert_eq!(submit().status, 202, "there is room again");
 }
