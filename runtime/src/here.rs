@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use channels::node::Node;
 use tokio::runtime::Handle;
 
+use crate::child::Children;
 use crate::pace::Pacer;
 use crate::trial::Trying;
 
@@ -27,12 +28,15 @@ pub(crate) struct Here {
     pub(crate) trial: Option<Arc<Trying>>,
     /// Where computing is emulated.
     pub(crate) pacer: Option<Arc<Pacer>>,
+    /// On a worker: what its tasks begin there.
+    pub(crate) children: Option<Arc<Children>>,
 }
 
 impl Here {
     /// A thread of a node that is no worker.
     pub(crate) fn of(node: &Arc<Node>) -> Self {
-        Self { node: node.clone(), launch: None, executor: None, trial: None, pacer: None }
+        let node = node.clone();
+        Self { node, launch: None, executor: None, trial: None, pacer: None, children: None }
     }
 }
 
@@ -49,6 +53,11 @@ pub(crate) fn here() -> Option<Here> {
 /// The node that this thread works for.
 pub(crate) fn current() -> Option<Arc<Node>> {
     here().map(|here| here.node)
+}
+
+/// Where a task that this thread runs may begin others.
+pub(crate) fn children() -> Option<Arc<Children>> {
+    HERE.with_borrow(|here| here.as_ref()?.children.clone())
 }
 
 /// The executor that timers run on.

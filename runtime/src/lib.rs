@@ -59,6 +59,7 @@
 mod address;
 mod asking;
 mod carrier;
+mod child;
 mod client;
 mod connection;
 mod context;

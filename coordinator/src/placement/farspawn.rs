@@ -32,6 +32,7 @@ use super::{
 };
 
 mod admission;
+mod children;
 mod growth;
 mod ladder;
 mod pool;
@@ -315,13 +316,20 @@ impl Farspawn {
         if let Some(place) = at(&mut self.workers, worker.0) {
             place.finished += 1;
         }
+        self.relearn(task.kind, |profiles| {
+            profiles.learn(task.kind, usage, f64::from(task.load));
+            profiles.learn_next(task.kind, task.children);
+        });
+    }
+
+    /// Something is learned of a kind, and what the pool will take changes with it.
+    fn relearn(&mut self, kind: KindNo, learn: impl FnOnce(&mut Profiles)) {
         let (old, pooled) = {
-            let profile = self.profiles.get(task.kind);
+            let profile = self.profiles.get(kind);
             (profile.need, f64::from(profile.pooled))
         };
-        self.profiles.learn(task.kind, usage, f64::from(task.load));
-        self.profiles.learn_next(task.kind, task.children);
-        let new = self.profiles.get(task.kind).need;
+        learn(&mut self.profiles);
+        let new = self.profiles.get(kind).need;
         self.pooled.share += pooled * (new.share - old.share);
         self.pooled.work += pooled * (new.work - old.work);
     }
@@ -451,6 +459,8 @@ impl Placement for Farspawn {
     fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
         match event {
             Event::Spawned(task, spawned) => self.on_spawned(now, task, spawned, commands),
+            Event::Began(task, spawned, worker) => self.on_began(task, spawned, worker),
+            Event::Tallied(kind, worker, usage) => self.on_tallied(kind, worker, &usage),
             Event::Withdrawn(task) => self.on_withdrawn(task),
             Event::Finished(task, usage) => self.on_finished(now, task, usage, commands),
             Event::Returned(task) => self.on_returned(task),
@@ -474,6 +484,10 @@ impl Placement for Farspawn {
 
     fn wake_at(&self) -> Option<Duration> {
         self.growth.wake_at()
+    }
+
+    fn seats(&mut self, worker: WorkerNo) -> u32 {
+        self.seats_of(worker)
     }
 
     fn worker_side(&self) -> WorkerSide {

@@ -462,6 +462,8 @@ impl<'a> Engine<'a> {
             Event::Granted(worker, _) => [15, worker.0, 0],
             Event::Lost(worker) => [11, worker.0, 0],
             Event::Kept(worker) => [14, worker.0, 0],
+            Event::Began(task, _, worker) => [17, task.0, worker.0],
+            Event::Tallied(kind, worker, _) => [18, kind.0, worker.0],
             Event::Departed(worker) => [16, worker.0, 0],
             Event::Refused => [12, 0, 0],
             Event::Tick => [13, 0, 0],

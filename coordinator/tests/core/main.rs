@@ -1,6 +1,7 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
 mod bill;
+mod children;
 mod crowds;
 mod departure;
 mod flow;
