@@ -30,256 +30,32 @@
 //!
 //! When the lease runs out no child is polled any more. When the client is gone the worker ends.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::thread::panicking;
 use std::time::Duration;
 
 use channels::census::{Counted, Who};
 use channels::id::{ChannelId, TaskId};
-use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::slot::Slot;
-use channels::wire::{Frame, Parcel, SpawnOptions, Usage};
+use channels::wire::{Frame, Parcel, SpawnOptions};
 use channels::{Message, Receiver, RecvError, waiting};
 use parking_lot::Mutex;
 
 use crate::deadlock::Watched;
 use crate::fence::{self, Fenced};
 use crate::here;
-use crate::lease::{Gate, Lease};
-use crate::occupancy::{Gauge, Seat, Seated};
+use crate::lease::Gate;
+use crate::occupancy::{Seat, Seated};
 use crate::task::{BoxFuture, Call, Kind, panic_text};
 
-/// Children of one worker at once. Those that wait on channels occupy no thread.
-const PRESENT_MAX: usize = 10_000;
-/// A worker whose memory is fuller begins nothing by itself.
-const MEMORY_MAX: f32 = 0.9;
-
-/// The children of one worker.
-pub(crate) struct Children {
-    node: Arc<Node>,
-    lease: Arc<Lease>,
-    gauge: Arc<Gauge>,
-    /// As the coordinator has granted them.
-    seats: AtomicU32,
-    /// None begins any more.
-    closed: AtomicBool,
-    /// What has not begun is sent on.
-    leaving: AtomicBool,
-    /// The worker's memory is short.
-    short: AtomicBool,
-    /// Those that have not ended.
-    present: AtomicUsize,
-    /// Their names: none else has the same, for where they begin is random.
-    names: TaskId,
-    named: AtomicU64,
-    books: Mutex<Books>,
-    host: OnceLock<Weak<dyn Host>>,
-}
-
-/// The worker.
-pub(crate) trait Host: Send + Sync {
-    /// A child has given its seat up.
-    fn on_seat_free(&self);
-    /// No child is left, and none will come.
-    fn on_last_child(&self);
-}
-
-#[derive(Default)]
-struct Books {
-    kinds: BTreeMap<&'static str, Tally>,
-    /// Those that have waited.
-    lasting: BTreeMap<TaskId, Lasting>,
-    ended: u64,
-    sent_on: u64,
-}
-
-/// Children of one kind that the coordinator has not been told of.
-#[derive(Default)]
-struct Tally {
-    count: u32,
-    usage: Usage,
-    /// Polls of the kind were long.
-    is_heavy: bool,
-}
-
-struct Lasting {
-    name: &'static str,
-    above: TaskId,
-    seat: Arc<Seat>,
-    age: Age,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Age {
-    New,
-    /// It was there at a tick.
-    Seen,
-    Told,
-}
-
-impl Children {
-    pub(crate) fn new(node: &Arc<Node>, lease: &Arc<Lease>) -> Arc<Self> {
-        Arc::new(Self {
-            node: node.clone(),
-            lease: lease.clone(),
-            gauge: Arc::default(),
-            seats: AtomicU32::new(0),
-            closed: AtomicBool::new(false),
-            leaving: AtomicBool::new(false),
-            short: AtomicBool::new(false),
-            present: AtomicUsize::new(0),
-            names: TaskId::random(),
-            named: AtomicU64::new(0),
-            books: Mutex::default(),
-            host: OnceLock::new(),
-        })
-    }
-
-    /// How many tasks of the worker occupy a thread.
-    pub(crate) fn gauge(&self) -> &Arc<Gauge> {
-        &self.gauge
-    }
-
-    /// Whose they are.
-    pub(crate) fn belong_to(&self, host: Weak<dyn Host>) {
-        self.host.set(host).ok();
-    }
-
-    /// The coordinator grants so many seats.
-    pub(crate) fn grant(&self, seats: u32) {
-        self.seats.store(seats, SeqCst);
-    }
-
-    /// So much of the worker's memory is in use, 1.0 being all of it.
-    pub(crate) fn on_memory(&self, part: f32) {
-        self.short.store(part > MEMORY_MAX, SeqCst);
-    }
-
-    /// None begins any more.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, SeqCst);
-    }
-
-    /// The same, and those that have not begun are sent on as they come to be polled.
-    pub(crate) fn leave(&self) {
-        self.close();
-        self.leaving.store(true, SeqCst);
-    }
-
-    pub(crate) fn present(&self) -> usize {
-        self.present.load(SeqCst)
-    }
-
-    /// Those that have ended, and those sent on.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        let books = self.books.lock();
-        (books.ended, books.sent_on)
-    }
-
-    /// A tick has passed.
-    pub(crate) fn on_tick(&self) {
-        let mut books = self.books.lock();
-        for (task, child) in &mut books.lasting {
-            child.seat.age();
-            match child.age {
-                Age::New => child.age = Age::Seen,
-                Age::Seen => {
-                    child.age = Age::Told;
-                    let (task, name) = (*task, child.name.to_owned());
-                    self.node.push(Frame::Began { task, name, parent: Some(child.above) });
-                }
-                Age::Told => {}
-            }
-        }
-        self.tell_of(&mut books);
-    }
-
-    /// Tells what has ended since it was last told.
-    pub(crate) fn tell(&self) {
-        self.tell_of(&mut self.books.lock());
-    }
-
-    fn tell_of(&self, books: &mut Books) {
-        for (name, tally) in &mut books.kinds {
-            let (count, usage) =
-                (std::mem::take(&mut tally.count), std::mem::take(&mut tally.usage));
-            if count > 0 {
-                self.node.push(Frame::Tally { name: (*name).to_owned(), count, usage });
-            }
-        }
-    }
-
-    /// A place for another, if there is one.
-    fn sit(&self, name: &str) -> Option<Seat> {
-        let seats = self.seats.load(SeqCst);
-        let is_refused = seats == 0 || self.closed.load(SeqCst) || self.short.load(SeqCst);
-        if is_refused || self.present() >= PRESENT_MAX {
-            return None;
-        }
-        let is_heavy = self.books.lock().kinds.get(name).is_some_and(|kind| kind.is_heavy);
-        let seat = Seat::take_of(&self.gauge, seats, is_heavy)?;
-        self.present.fetch_add(1, SeqCst);
-        Some(seat)
-    }
-
-    fn name(&self) -> TaskId {
-        TaskId(self.names.0.wrapping_add(u128::from(self.named.fetch_add(1, SeqCst))))
-    }
-
-    fn on_lasting(&self, task: TaskId, name: &'static str, above: TaskId, seat: &Arc<Seat>) {
-        let child = Lasting { name, above, seat: seat.clone(), age: Age::New };
-        self.books.lock().lasting.insert(task, child);
-    }
-
-    fn on_ended(&self, task: TaskId, name: &'static str, seat: &Seat) {
-        let usage = seat.watch.usage();
-        let mut books = self.books.lock();
-        books.ended += 1;
-        let is_told = books.lasting.remove(&task).is_some_and(|child| child.age == Age::Told);
-        let tally = books.kinds.entry(name).or_default();
-        tally.is_heavy |= seat.watch.is_exact();
-        if is_told {
-            let outcome = Parcel::default();
-            self.node.push(Frame::Finished { task, attempt: 1, outcome, usage });
-        } else {
-            tally.count += 1;
-            tally.usage = Usage {
-                wall_us: tally.usage.wall_us.saturating_add(usage.wall_us),
-                cpu_us: tally.usage.cpu_us.saturating_add(usage.cpu_us),
-                queued_us: tally.usage.queued_us.saturating_add(usage.queued_us),
-            };
-        }
-    }
-
-    /// The worker leaves, and this one had not begun.
-    fn on_sent_on(&self, task: TaskId) {
-        let mut books = self.books.lock();
-        books.sent_on += 1;
-        books.lasting.remove(&task);
-        drop(books);
-        self.on_gone();
-    }
-
-    fn on_gone(&self) {
-        if self.present.fetch_sub(1, SeqCst) == 1
-            && self.closed.load(SeqCst)
-            && let Some(host) = self.host()
-        {
-            host.on_last_child();
-        }
-    }
-
-    fn host(&self) -> Option<Arc<dyn Host>> {
-        self.host.get().and_then(Weak::upgrade)
-    }
-}
+mod children;
+pub(crate) use children::{Children, Host};
 
 /// What comes through the slot.
 pub(crate) type Told<R> = Result<Outcome<R>, RecvError>;

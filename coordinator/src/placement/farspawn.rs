@@ -322,18 +322,6 @@ impl Farspawn {
         });
     }
 
-    /// Something is learned of a kind, and what the pool will take changes with it.
-    fn relearn(&mut self, kind: KindNo, learn: impl FnOnce(&mut Profiles)) {
-        let (old, pooled) = {
-            let profile = self.profiles.get(kind);
-            (profile.need, f64::from(profile.pooled))
-        };
-        learn(&mut self.profiles);
-        let new = self.profiles.get(kind).need;
-        self.pooled.share += pooled * (new.share - old.share);
-        self.pooled.work += pooled * (new.work - old.work);
-    }
-
     fn on_returned(&mut self, number: TaskNo) {
         let Some(task) = at(&mut self.tasks, number.0) else { return };
         let Some(worker) = task.worker.take() else { return };

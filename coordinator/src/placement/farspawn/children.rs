@@ -56,4 +56,16 @@ impl Farspawn {
         let load = place.cpu_load().max(place.network_load());
         self.relearn(kind, |profiles| profiles.learn(kind, usage, load));
     }
+
+    /// Something is learned of a kind, and what the pool will take changes with it.
+    pub(super) fn relearn(&mut self, kind: KindNo, learn: impl FnOnce(&mut Profiles)) {
+        let (old, pooled) = {
+            let profile = self.profiles.get(kind);
+            (profile.need, f64::from(profile.pooled))
+        };
+        learn(&mut self.profiles);
+        let new = self.profiles.get(kind).need;
+        self.pooled.share += pooled * (new.share - old.share);
+        self.pooled.work += pooled * (new.work - old.work);
+    }
 }
