@@ -353,3 +353,6 @@ impl<R: Message> Drop for Inner<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
