@@ -47,7 +47,8 @@ const TASKS_MAX: usize = 900_000;
 #[derive(Debug)]
 pub struct Scheduler {
     policy: Policy,
-    tasks: BTreeMap<TaskId, Task>,
+    /// Boxed, for the map moves its entries about.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     /// The paper's request pool. A crowd of aborts leaves it from the middle.
     pool: Line<TaskId>,
     places: Places,
@@ -231,7 +232,7 @@ impl Scheduler {
             steer.on_spawn(now, id, &spawn.name, beside);
         }
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
         if self.tasks.len() > TASKS_MAX {
             self.pool.leave(place);
             let reason = format!("{TASKS_MAX} tasks are under way already");

@@ -46,13 +46,18 @@ pub(crate) fn enter_thread(here: Here) {
 }
 
 pub(crate) fn here() -> Option<Here> {
-    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    HERE.with_borrow(Option::clone).or_else(process)
+    look(Here::clone)
+}
+
+/// Looks at what this thread works for.
+pub(crate) fn look<R>(look: impl Fn(&Here) -> R) -> Option<R> {
+    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(&look);
+    HERE.with_borrow(|here| here.as_ref().map(&look)).or_else(process)
 }
 
 /// The node that this thread works for.
 pub(crate) fn current() -> Option<Arc<Node>> {
-    here().map(|here| here.node)
+    look(|here| here.node.clone())
 }
 
 /// Where a task that this thread runs may begin others.

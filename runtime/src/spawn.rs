@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use channels::id::{ChannelId, TaskId};
+use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::wire::{Frame, SpawnOptions};
@@ -53,7 +53,7 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
              use runtime::Runtime::block_on"
         );
     };
-    let task = TaskId::random();
+    let (task, result) = TaskId::with_result();
     if trial::keeps_task() {
         let (receiver, abort) = trial::run_here(&node, task, call);
         let outcome: BoxFuture<_> = Box::pin(async move { receiver.recv().await });
@@ -69,7 +69,6 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
             return JoinHandle { abort, outcome: Joined::Away(outcome) };
         }
     };
-    let result = ChannelId::random();
     // The outcome's channel is made by the frame; the handle to it counts from then on.
     node.push(Frame::Spawn {
         task,

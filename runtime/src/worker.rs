@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -151,6 +151,8 @@ struct Worker {
     children: Arc<Children>,
     watch: Watch,
     meter: Meter,
+    /// A report goes with the next frames.
+    owes_report: AtomicBool,
 }
 
 /// One run of a task.
@@ -215,6 +217,12 @@ impl Owner for Worker {
         }
     }
 
+    fn on_departure(&self) {
+        if self.owes_report.swap(false, SeqCst) && self.gauge.has_news() {
+            self.report();
+        }
+    }
+
     fn on_tick(&self) {
         self.watch.on_tick();
         let held = self.held();
@@ -264,6 +272,7 @@ impl Worker {
             children,
             watch: Watch::new(node.clone(), executor.clone(), place),
             meter: Meter::new(settings.cpus, settings.memory_bytes, settings.cores),
+            owes_report: AtomicBool::new(false),
         });
         let this: Arc<dyn Host> = worker.clone();
         host.belong_to(Arc::downgrade(&this));
@@ -404,10 +413,11 @@ impl Worker {
         }
     }
 
-    /// Reports when the coordinator takes this worker for fuller than it is.
+    /// Reports when the coordinator takes this worker for fuller than it is: once for all that has
+    /// changed until frames leave.
     fn report_if_free(&self) {
-        if self.gauge.has_news() {
-            self.report();
+        if self.gauge.has_news() && !self.owes_report.swap(true, SeqCst) {
+            self.node.ring();
         }
     }
 

@@ -77,7 +77,7 @@ impl Scheduler {
         let spawn = Spawn { task: id, name, signature: 0, options, result: None };
         let (place, state) = (self.places.allot(), State::Running(session));
         let task = Task { spawn, spawner: session, arguments: None, attempt: 1, place, state };
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
         self.ledger.at_once(self.tasks.len() - self.pool.len());
     }
 }

@@ -84,7 +84,7 @@ impl Bench {
     /// As a task of the worker does it.
     fn spawn<R: Message>(&self, call: Call<R>) -> JoinHandle<R> {
         let _inside = self.runtime.enter();
-        let spawning = Box::pin(async { spawn(call) });
+        let spawning = futures::future::lazy(|_| spawn(call));
         let parent = Fenced::new(&self.children.node, (PARENT, 1), spawning);
         parent.now_or_never().unwrap()
     }
