@@ -31,6 +31,8 @@ pub(crate) struct Children {
     pub(super) leaving: AtomicBool,
     /// The worker's memory is short.
     short: AtomicBool,
+    /// Polls of some kind were long.
+    has_heavy: AtomicBool,
     /// Those that have not ended.
     present: AtomicUsize,
     /// Their names: none else has the same, for where they begin is random.
@@ -91,6 +93,7 @@ impl Children {
             closed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             short: AtomicBool::new(false),
+            has_heavy: AtomicBool::new(false),
             present: AtomicUsize::new(0),
             names: TaskId::random(),
             named: AtomicU64::new(0),
@@ -180,7 +183,8 @@ impl Children {
         if is_refused || self.present() >= PRESENT_MAX {
             return None;
         }
-        let is_heavy = self.books.lock().kinds.get(name).is_some_and(|kind| kind.is_heavy);
+        let is_heavy = self.has_heavy.load(SeqCst)
+            && self.books.lock().kinds.get(name).is_some_and(|kind| kind.is_heavy);
         let seat = Seat::take_of(&self.gauge, seats, is_heavy)?;
         self.present.fetch_add(1, SeqCst);
         Some(seat)
@@ -207,7 +211,10 @@ impl Children {
         books.ended += 1;
         let is_told = books.lasting.remove(&task).is_some_and(|child| child.age == Age::Told);
         let tally = books.kinds.entry(name).or_default();
-        tally.is_heavy |= seat.watch.is_exact();
+        if seat.watch.is_exact() {
+            tally.is_heavy = true;
+            self.has_heavy.store(true, SeqCst);
+        }
         if is_told {
             let outcome = Parcel::default();
             self.node.push(Frame::Finished { task, attempt: 1, outcome, usage });
