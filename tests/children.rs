@@ -138,7 +138,7 @@ fn explode_on_a_thread(number: u32) {
 #[task]
 async fn forever(begun: Sender<()>) {
     begun.send(()).await.unwrap();
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[task]
@@ -149,7 +149,7 @@ fn forever_on_a_thread(begun: Sender<()>, until: Receiver<()>) {
 
 #[task]
 async fn forever_unseen() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[task]
