@@ -44,7 +44,7 @@ use channels::id::{ChannelId, TaskId};
 use channels::outcome::Outcome;
 use channels::slot::Slot;
 use channels::wire::{Frame, Parcel, SpawnOptions};
-use channels::{Message, Receiver, RecvError, waiting};
+use channels::{Message, Receiver, RecvError, moved, waiting};
 use parking_lot::Mutex;
 
 use crate::deadlock::Watched;
@@ -200,6 +200,7 @@ impl<R: Message> Future for Running<R> {
         let Self { agent, inner, above, end } = &mut *self;
         end.seat.resume();
         waiting::take();
+        moved::take();
         let mark = end.seat.watch.begin_poll();
         let inner = Pin::new(inner);
         let polled = match agent {
@@ -208,6 +209,7 @@ impl<R: Message> Future for Running<R> {
                 .poll_inside(context.waker(), |waker| inner.poll(&mut Context::from_waker(waker))),
         };
         end.seat.watch.end(mark);
+        end.seat.watch.moved(moved::take());
         if let Poll::Ready(told) = polled {
             end.seat.park();
             end.tell(told);

@@ -40,7 +40,8 @@
 ///
 /// Dropping the future in which a `select!` waits loses nothing: no case has happened. Only while a
 /// send to a relayed channel is under way, to a partner that is kept for it or because it was the
-/// send's turn to be tried, nobody can know whether it happened (as with [`Sender::send`](crate::Sender::send)).
+/// send's turn to be tried, nobody can know whether it happened (as with
+/// [`Sender::send`](crate::Sender::send)).
 ///
 /// ```
 /// use channels::{channel, select};

@@ -6,7 +6,8 @@ use coordinator::placement::choice::Policy as Name;
 use super::policies::{bench, wait};
 use super::*;
 
-const USAGE: Usage = Usage { wall_us: 30_000, cpu_us: 15_000, queued_us: 0 };
+const USAGE: Usage =
+    Usage { wall_us: 30_000, cpu_us: 15_000, queued_us: 0, bytes: 0, channel_bytes: 0, memory: 0 };
 
 /// A worker that has a task of the client's.
 fn with_parent(retries: u32) -> (Bench, SessionId, TaskId) {
@@ -102,7 +103,8 @@ fn what_has_ended_unseen_is_on_the_bill() {
 fn a_tally_is_not_believed_beyond_reason() {
     let (mut bench, worker, _) = with_parent(0);
     bench.now += Duration::from_secs(1);
-    let usage = Usage { wall_us: u64::MAX, cpu_us: u64::MAX, queued_us: u64::MAX };
+    let most = u64::MAX;
+    let usage = Usage { wall_us: most, cpu_us: most, queued_us: most, ..Usage::default() };
     bench.frame(worker, Frame::Tally { name: "child".to_owned(), count: 1, usage });
     let report = bench.core.report(bench.now);
     let kind = report.kinds.iter().find(|kind| kind.name == "child").unwrap();

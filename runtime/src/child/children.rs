@@ -220,11 +220,7 @@ impl Children {
             self.node.push(Frame::Finished { task, attempt: 1, outcome, usage });
         } else {
             tally.count += 1;
-            tally.usage = Usage {
-                wall_us: tally.usage.wall_us.saturating_add(usage.wall_us),
-                cpu_us: tally.usage.cpu_us.saturating_add(usage.cpu_us),
-                queued_us: tally.usage.queued_us.saturating_add(usage.queued_us),
-            };
+            add(&mut tally.usage, &usage);
         }
     }
 
@@ -249,4 +245,15 @@ impl Children {
     pub(super) fn host(&self) -> Option<Arc<dyn Host>> {
         self.host.get().and_then(Weak::upgrade)
     }
+}
+
+/// What they took together: of memory, the highest.
+fn add(sum: &mut Usage, usage: &Usage) {
+    let Usage { wall_us, cpu_us, queued_us, bytes, channel_bytes, memory } = *usage;
+    sum.wall_us = sum.wall_us.saturating_add(wall_us);
+    sum.cpu_us = sum.cpu_us.saturating_add(cpu_us);
+    sum.queued_us = sum.queued_us.saturating_add(queued_us);
+    sum.bytes = sum.bytes.saturating_add(bytes);
+    sum.channel_bytes = sum.channel_bytes.saturating_add(channel_bytes);
+    sum.memory = sum.memory.max(memory);
 }

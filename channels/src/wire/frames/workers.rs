@@ -35,7 +35,7 @@ macro_rules! with_workers {
             name: String,
             /// How many; at least 1.
             count: u32,
-            /// What they took, all together.
+            /// What they took, all together; of memory, the most.
             usage: Usage,
         }
         /// Worker: a task that began so is still there. `Finished` will tell its end, as of a
