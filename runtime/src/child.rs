@@ -263,8 +263,9 @@ impl<R: Message> End<R> {
             return;
         }
         self.children.on_ended(self.link.task, self.name, &self.seat);
-        self.link.slot.fill(told).ok();
+        // Before whoever joins it can know: then the counts are what it may expect.
         self.children.on_gone();
+        self.link.slot.fill(told).ok();
     }
 }
 
