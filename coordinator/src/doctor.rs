@@ -188,7 +188,9 @@ fn read_key(
             return None;
         }
     };
-    let Some(key) = Secret::from_hex(text.trim()) else {
+    // Of several keys any will do.
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let Some(key) = first.and_then(Secret::from_hex) else {
         tell(ill("key", format!("{name} holds no key"), expected));
         return None;
     };

@@ -20,6 +20,7 @@ use channels::wire::{self, Frame, Parcel, Place, Vitals};
 
 use crate::Command;
 use crate::bill::{Ledger, Meter, Tariff};
+use crate::limits::Room;
 use crate::placement::paper::Poll;
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
@@ -30,6 +31,7 @@ mod books;
 mod departure;
 pub use books::Health;
 mod pushed;
+mod room;
 mod steer;
 use steer::Steer;
 
@@ -38,9 +40,6 @@ use steer::Steer;
 const FAILED_LAUNCHES_MAX: u32 = 3;
 /// The first space between launches that fail; it doubles, up to 64 times as much.
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
-/// Tasks known at once. One more never starts. Fewer than the channels that a session may have, for
-/// each has one for its outcome.
-const TASKS_MAX: usize = 900_000;
 
 /// All tasks and workers.
 #[derive(Debug)]
@@ -64,6 +63,8 @@ pub struct Scheduler {
     steer: Option<Steer>,
     /// What it costs.
     ledger: Ledger,
+    /// What all may have.
+    room: Room,
 }
 
 /// What was done so far.
@@ -137,6 +138,7 @@ impl Scheduler {
             totals: Totals::default(),
             steer: None,
             ledger: Ledger::new(tariff, 0.0),
+            room: Room::default(),
         };
         scheduler.take_wheel();
         scheduler
@@ -227,9 +229,8 @@ impl Scheduler {
         }
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
         self.tasks.insert(id, task);
-        if self.tasks.len() > TASKS_MAX {
+        if let Some(reason) = self.has_no_room(relay) {
             self.pool.leave(place);
-            let reason = format!("{TASKS_MAX} tasks are under way already");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
         }
         Ok(())

@@ -223,6 +223,7 @@ fn nothing_panics_and_nothing_stays() {
         let mut history = History::new(seed);
         steps += history.run();
         assert_eq!(history.bench.core.channels(), 0, "seed {seed}");
+        assert_eq!(history.bench.core.load(), Default::default(), "seed {seed}");
     }
     assert!(steps > 1000 * STEPS / 4, "the histories are long enough: {steps}");
 }
