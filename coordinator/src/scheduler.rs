@@ -227,7 +227,8 @@ impl Scheduler {
         if let Some(steer) = &mut self.steer {
             steer.on_spawn(now, id, &spawn.name, beside);
         }
-        let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
+        let (attempt, spared, cut_off, state) = (0, 0, None, State::Pooled);
+        let task = Task { spawn, spawner, arguments, attempt, place, state, cut_off, spared };
         self.tasks.insert(id, task);
         if let Some(reason) = self.has_no_room(relay) {
             self.pool.leave(place);
@@ -355,14 +356,17 @@ impl Scheduler {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if matches!(task.state, State::Stopping(_)) {
                 self.end(id, &Outcome::Cancelled, relay, commands);
-            } else if task.attempt <= task.spawn.options.retries {
-                task.state = State::Pooled;
-                self.pool.restore(task.place, id);
-                if let Some(steer) = &mut self.steer {
-                    steer.on_returned(now, id);
+                continue;
+            }
+            match task.on_lost(cause) {
+                Ok(()) => {
+                    task.state = State::Pooled;
+                    self.pool.restore(task.place, id);
+                    if let Some(steer) = &mut self.steer {
+                        steer.on_returned(now, id);
+                    }
                 }
-            } else {
-                self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
+                Err(cause) => self.end(id, &Outcome::WorkerLost(cause), relay, commands),
             }
         }
     }

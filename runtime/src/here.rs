@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use channels::node::Node;
 use tokio::runtime::Handle;
@@ -27,12 +28,15 @@ pub(crate) struct Here {
     pub(crate) trial: Option<Arc<Trying>>,
     /// Where computing is emulated.
     pub(crate) pacer: Option<Arc<Pacer>>,
+    /// When its process must go, if that is known.
+    pub(crate) until: Option<SystemTime>,
 }
 
 impl Here {
     /// A thread of a node that is no worker.
     pub(crate) fn of(node: &Arc<Node>) -> Self {
-        Self { node: node.clone(), launch: None, executor: None, trial: None, pacer: None }
+        let node = node.clone();
+        Self { node, launch: None, executor: None, trial: None, pacer: None, until: None }
     }
 }
 

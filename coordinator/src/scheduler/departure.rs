@@ -8,7 +8,7 @@ use channels::wire::Parcel;
 use super::Scheduler;
 use crate::Command;
 use crate::relay::{Relay, Violation};
-use crate::task::State;
+use crate::task::{CutOff, State};
 
 impl Scheduler {
     /// Whether a worker has tasks that have not ended.
@@ -23,6 +23,19 @@ impl Scheduler {
         worker.draining = true;
         if let Some(steer) = &mut self.steer {
             steer.on_departing(now, session);
+        }
+    }
+
+    /// A worker that is about to go says how long an attempt ran. If it ends all the same it ends.
+    pub(crate) fn on_cut_off(
+        &mut self,
+        session: SessionId,
+        (id, attempt): (TaskId, u32),
+        cut: CutOff,
+    ) {
+        let task = self.tasks.get_mut(&id).filter(|task| task.is_run_by(session, attempt));
+        if let Some(task) = task {
+            task.cut_off = Some(cut);
         }
     }
 

@@ -117,6 +117,12 @@ impl History {
             return Frame::Draining { reason: String::new() };
         }
         let mine = self.runs.iter().position(|(whose, ..)| *whose == node);
+        if let Some((_, task, attempt)) = mine.map(|at| self.runs[at])
+            && self.below(20) == 0
+        {
+            let (ran_ms, life_ms) = (self.below(3) as u64, self.below(3) as u64);
+            return Frame::CutOff { task, attempt, ran_ms, life_ms };
+        }
         let (task, attempt) = mine.map_or((TaskId(1), 1), |at| {
             let (_, task, attempt) = self.runs.remove(at);
             (task, attempt)
