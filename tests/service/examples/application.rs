@@ -22,6 +22,13 @@ async fn add(a: i64, b: i64) -> i64 {
     a + b
 }
 
+/// Takes its time.
+#[task]
+async fn slow_square(number: u64, milliseconds: u64) -> u64 {
+    runtime::after(Duration::from_millis(milliseconds)).recv().await.ok();
+    number * number
+}
+
 /// What JSON calls an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Greeting {

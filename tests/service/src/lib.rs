@@ -117,6 +117,11 @@ impl Site {
         signal(&self.child, "-TERM");
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to read its files again.
     pub fn hang_up(&self) {
         signal(&self.child, "-HUP");
