@@ -47,6 +47,8 @@ pub mod service;
 #[cfg(feature = "cli")]
 pub mod sim;
 mod task;
+#[cfg(feature = "tls")]
+pub mod trust;
 
 use bill::{Report, Tariff};
 use deadlock::Vigil;
@@ -179,6 +181,7 @@ impl Coordinator {
             Event::LaunchEnded { launch, cause } => {
                 self.on_launch_ended(now, launch, cause, commands);
             }
+            Event::LaunchQueued { launch } => self.scheduler.on_launch_queued(now, launch),
             Event::Tick => self.on_tick(now, commands),
             Event::Wake => self.scheduler.on_wake(now),
         }

@@ -331,6 +331,9 @@ impl Server {
             self.handle(Event::LaunchEnded { launch, cause });
         }
         self.hear_inside();
+        for launch in self.platform.queued() {
+            self.handle(Event::LaunchQueued { launch });
+        }
         self.handle(Event::Tick);
     }
 

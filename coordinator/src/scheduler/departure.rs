@@ -16,6 +16,13 @@ impl Scheduler {
         self.workers.get(&session).is_some_and(|worker| !worker.tasks.is_empty())
     }
 
+    /// A launch waits until others end: its time begins then.
+    pub(crate) fn on_launch_queued(&mut self, now: Duration, launch: u64) {
+        if let Some(since) = self.starting.get_mut(&launch) {
+            *since = now;
+        }
+    }
+
     /// A worker wants no more tasks. It counts as gone for those who choose: they may start another
     /// in its place while it comes to its end.
     pub fn on_draining(&mut self, now: Duration, session: SessionId) {
