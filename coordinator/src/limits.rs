@@ -3,7 +3,7 @@
 
 /// Tasks known at once. Fewer than the channels that a session may have, for each has one for its
 /// outcome.
-const TASKS_MAX: usize = 900_000;
+pub(crate) const TASKS_MAX: usize = 900_000;
 
 /// Generous bounds: an honest program comes near them only by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -15,6 +15,7 @@ use crate::handle::{Message, Sender};
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
+use crate::moved;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
@@ -187,6 +188,7 @@ impl<T: Message> SendOperation<T> {
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
+        moved::note(parcel.payload.len());
         let Err(parcel) = node.send_prepaid(flow, parcel) else { return Poll::Ready(Ok(())) };
         self.value = Some(value);
         let operation = node.begin(channel, waker.clone(), |operation| match errand {
