@@ -379,6 +379,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Finished { .. }
         | Frame::Draining { .. }
         | Frame::Unstarted { .. }
+        | Frame::CutOff { .. }
         | Frame::Report { .. }
         | Frame::Measures { .. }
         | Frame::Tally { .. }

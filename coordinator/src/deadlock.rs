@@ -112,7 +112,7 @@ fn join(reports: &[String]) -> String {
 /// Whether an event cannot lead to anything that wakes a node.
 pub(crate) fn is_calm_event(event: &Event) -> bool {
     match event {
-        Event::Tick | Event::Wake | Event::Heard { .. } => true,
+        Event::Tick | Event::Wake | Event::Heard { .. } | Event::LaunchQueued { .. } => true,
         Event::Received { frame, .. } => matches!(
             frame,
             Frame::Heartbeat {}

@@ -3,7 +3,9 @@
 //! A worker whose time is nearly over, or that was told by its platform to end, is *working* ->
 //! *leaving* (it said so, and was told that no task will come any more; what came before that and
 //! was not begun comes back) -> *gone*, by goodbye. If it says goodbye with tasks under way it is
-//! fenced: they were cut off in the middle, so what they had open is lost, and not closed.
+//! fenced: they were cut off in the middle, so what they had open is lost, and not closed. Before
+//! that it says of each how long it ran: one that came late may run again, and is none the worse
+//! for it; one that had the worker's whole time would never end, and fails.
 
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use channels::id::SessionId;
 use channels::wire::{Frame, Role};
 
 use crate::relay::Violation;
+use crate::task::CutOff;
 use crate::{Command, Coordinator};
 
 impl Coordinator {
@@ -36,6 +39,11 @@ impl Coordinator {
             Frame::Unstarted { task, attempt, arguments } => {
                 let (scheduler, relay) = (&mut self.scheduler, &mut self.relay);
                 scheduler.on_unstarted(now, session, (task, attempt), arguments, relay, commands)
+            }
+            Frame::CutOff { task, attempt, ran_ms, life_ms } => {
+                let [ran, life] = [ran_ms, life_ms].map(Duration::from_millis);
+                self.scheduler.on_cut_off(session, (task, attempt), CutOff { ran, life });
+                Ok(())
             }
             other => self.relay.on_lending(session, other, commands),
         }

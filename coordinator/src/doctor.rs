@@ -3,9 +3,11 @@
 //!
 //! It goes the way that a client goes, step by step, and stops where it is blocked: the key, the
 //! address, the host's name, the connection, its encryption, the hello (`reach.rs`); then what else
-//! depends on it: HTTP, the clock, the function of the workers. A check changes nothing: what it
-//! begins it ends.
+//! depends on it: HTTP, the clock, the function of the workers (`function.rs`). A check changes
+//! nothing: what it begins it ends.
 
+#[cfg(feature = "aws")]
+mod function;
 mod reach;
 
 use std::fmt;
@@ -119,44 +121,9 @@ impl Flags {
         }
         #[cfg(feature = "aws")]
         if let Some(function) = self.function {
-            ask_lambda(function, &self.coordinator, &mut tell).await;
+            function::look(function, &self.coordinator, &mut tell).await;
         }
         is_well
-    }
-}
-
-/// Is the function there, may it be asked about, and do its workers find this coordinator?
-#[cfg(feature = "aws")]
-async fn ask_lambda(name: String, coordinator: &str, tell: &mut impl FnMut(Finding)) {
-    use crate::platform::aws::{Aws, Options};
-    let connect = move || Aws::connect(Options::new(name)).map(|aws| aws.function().clone());
-    match tokio::task::spawn_blocking(connect).await {
-        Ok(Ok(function)) => {
-            tell(well("function", function.to_string()));
-            tell(judge_function(function.coordinator.as_deref(), coordinator));
-        }
-        Ok(Err(error)) => tell(ill("function", error.to_string(), "no worker can be launched")),
-        Err(error) => tell(ill("function", error.to_string(), "please report it")),
-    }
-}
-
-/// Compares where a function's workers go with where the coordinator is.
-#[cfg(any(test, feature = "aws"))]
-fn judge_function(configured: Option<&str>, coordinator: &str) -> Finding {
-    let bare = |url: &str| url.trim_end_matches('/').trim_end_matches(":443").to_owned();
-    match configured {
-        Some(url) if bare(url) == bare(coordinator) => {
-            well("workers", "FARSPAWN_COORDINATOR of the function names this coordinator")
-        }
-        Some(url) => note(
-            "workers",
-            format!("FARSPAWN_COORDINATOR of the function is {url}: is that this coordinator?"),
-        ),
-        None => ill(
-            "workers",
-            "the function's configuration does not say where the coordinator is",
-            format!("set its environment variable FARSPAWN_COORDINATOR to {coordinator}"),
-        ),
     }
 }
 
@@ -188,7 +155,9 @@ fn read_key(
             return None;
         }
     };
-    let Some(key) = Secret::from_hex(text.trim()) else {
+    // Of several keys any will do.
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    let Some(key) = first.and_then(Secret::from_hex) else {
         tell(ill("key", format!("{name} holds no key"), expected));
         return None;
     };
@@ -239,17 +208,6 @@ mod tests {
         assert_eq!(ahead, "30 s ahead of the coordinator's");
         let Verdict::Ill(behind, _) = verdict(later + 301 * second) else { panic!("it is off") };
         assert_eq!(behind, "301 s behind the coordinator's");
-    }
-
-    #[test]
-    fn workers_must_find_the_coordinator() {
-        let verdict = |configured| judge_function(configured, "wss://a.example").verdict;
-        for same in ["wss://a.example", "wss://a.example:443/"] {
-            assert!(matches!(verdict(Some(same)), Verdict::Well(_)), "{same}");
-        }
-        assert!(matches!(verdict(Some("wss://b.example")), Verdict::Note(_)));
-        let Verdict::Ill(_, mend) = verdict(None) else { panic!("they find nobody") };
-        assert!(mend.contains("FARSPAWN_COORDINATOR to wss://a.example"), "{mend}");
     }
 
     #[test]

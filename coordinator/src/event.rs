@@ -51,6 +51,11 @@ pub enum Event {
         /// How, in words.
         cause: String,
     },
+    /// A launch waits until others end: it is not late.
+    LaunchQueued {
+        /// Which.
+        launch: u64,
+    },
     /// Time has passed.
     Tick,
     /// The time of [`Coordinator::wake_at`](crate::Coordinator::wake_at) has come.
@@ -110,6 +115,7 @@ impl fmt::Display for Event {
             Self::Heard { session } => write!(out, "{session} heard"),
             Self::Lost { session, cause } => write!(out, "{session} lost: {cause}"),
             Self::LaunchEnded { launch, cause } => write!(out, "launch {launch} ended: {cause}"),
+            Self::LaunchQueued { launch } => write!(out, "launch {launch} queued"),
             Self::Tick => out.write_str("tick"),
             Self::Wake => out.write_str("wake"),
         }

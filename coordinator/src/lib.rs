@@ -47,11 +47,13 @@ pub mod service;
 #[cfg(feature = "cli")]
 pub mod sim;
 mod task;
+#[cfg(feature = "tls")]
+pub mod trust;
 
 use bill::{Report, Tariff};
 use deadlock::Vigil;
 pub use event::{Command, Event};
-pub use limits::Limits;
+pub use limits::{Limits, Load, Room};
 use relay::{Relay, Violation};
 use scheduler::{Health, Policy, Scheduler, Spawn, Totals};
 
@@ -144,6 +146,21 @@ impl Coordinator {
         self.relay.channels()
     }
 
+    /// What its sessions have together.
+    pub fn load(&self) -> Load {
+        self.scheduler.load(&self.relay)
+    }
+
+    /// What they may have from now on.
+    pub fn limit(&mut self, room: Room) {
+        self.scheduler.limit(room);
+    }
+
+    /// What came of values that are not whole yet, in bytes.
+    pub fn incoming(&self) -> usize {
+        self.sessions.values().map(|session| session.incoming.bytes()).sum()
+    }
+
     /// Takes one event in; what is to be done is added to `commands`, in order. `now` is the time
     /// since the start, and never goes back.
     pub fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
@@ -164,10 +181,16 @@ impl Coordinator {
             Event::LaunchEnded { launch, cause } => {
                 self.on_launch_ended(now, launch, cause, commands);
             }
+            Event::LaunchQueued { launch } => self.scheduler.on_launch_queued(now, launch),
             Event::Tick => self.on_tick(now, commands),
             Event::Wake => self.scheduler.on_wake(now),
         }
         while let Some((session, excess)) = self.relay.take_excess() {
+            self.cut(now, session, excess, commands);
+        }
+        while let Some(excess) = self.scheduler.excess(&self.relay)
+            && let Some(session) = self.relay.heaviest()
+        {
             self.cut(now, session, excess, commands);
         }
         self.scheduler.place(now, &mut self.relay, commands);

@@ -1,5 +1,9 @@
-//! What one session may have at the coordinator. Whoever wants more is cut off, so that one program
-//! that runs wild does not take the others with it.
+//! What one session may have at the coordinator, and what all of them together. Whoever wants more
+//! is cut off, so that one program that runs wild does not take the others with it.
+
+/// Tasks known at once. Fewer than the channels that a session may have, for each has one for its
+/// outcome.
+pub(crate) const TASKS_MAX: usize = 900_000;
 
 /// Generous bounds: an honest program comes near them only by mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,5 +28,50 @@ impl Default for Limits {
             undelivered_bytes_max: 1 << 30,
             queued_bytes_max: 256 << 20,
         }
+    }
+}
+
+/// What all sessions of a coordinator have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Tasks that have not ended.
+    pub tasks: usize,
+    /// Values under way, and what channels and tasks take besides, in bytes.
+    pub bytes: usize,
+    /// What came of values that are not whole yet, and what waits to be read, in bytes; as of the
+    /// last tick.
+    pub in_transit: usize,
+}
+
+#[cfg(feature = "service")]
+impl Load {
+    /// Both together.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            tasks: self.tasks.saturating_add(other.tasks),
+            bytes: self.bytes.saturating_add(other.bytes),
+            in_transit: self.in_transit.saturating_add(other.in_transit),
+        }
+    }
+
+    /// What is left without the other.
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self {
+            tasks: self.tasks.saturating_sub(other.tasks),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            in_transit: self.in_transit.saturating_sub(other.in_transit),
+        }
+    }
+}
+
+/// What they may have. One task more never starts; beyond the bytes the session that has the most
+/// is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room(pub Load);
+
+impl Default for Room {
+    /// 900 000 tasks, and as many bytes as the sessions may have.
+    fn default() -> Self {
+        Self(Load { tasks: TASKS_MAX, bytes: usize::MAX, in_transit: usize::MAX })
     }
 }

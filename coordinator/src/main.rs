@@ -20,6 +20,7 @@ use coordinator::scheduler::Policy;
 use coordinator::server::{Config, serve};
 use coordinator::sim::flags::Flags;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -54,7 +55,8 @@ struct Coordinate {
     /// Where to listen: a loopback address, for the link is not encrypted
     #[arg(long, default_value = "127.0.0.1:0", value_name = "IP:PORT")]
     listen: SocketAddr,
-    /// 64 hexadecimal digits that every client must know; made if the file is not there
+    /// 64 hexadecimal digits that every client must know; made if the file is not there. With more
+    /// lines each is a key
     #[arg(long, value_name = "FILE", required = cfg!(not(feature = "service")))]
     key_file: Option<PathBuf>,
     /// At most so many workers, unless the client asks for another number
@@ -110,11 +112,12 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
-    let key = flags.key_file.as_deref().map(read_or_make_key).transpose()?;
+    let stopped = told_to_stop()?;
     #[cfg(feature = "service")]
-    if flags.service.is_wanted() || key.is_none() {
-        return serve_applications(flags, key).await;
+    if flags.service.is_wanted() || flags.key_file.is_none() {
+        return serve_applications(flags, stopped).await;
     }
+    let keys = flags.key_file.as_deref().map(read_or_make_keys).transpose()?;
     if !flags.listen.ip().is_loopback() {
         bail!("--listen {}: only loopback addresses are allowed, such as 127.0.0.1", flags.listen);
     }
@@ -125,20 +128,34 @@ async fn coordinate(flags: Coordinate) -> anyhow::Result<()> {
         .with_context(|| format!("--listen {}", flags.listen))?;
     println!("ws://{}", listener.local_addr()?);
     std::io::stdout().flush()?;
-    let (stop, stopped) = oneshot::channel();
-    tokio::spawn(async move {
-        tokio::signal::ctrl_c().await.ok();
-        stop.send(()).ok();
-    });
-    let config = Config { settings, client_secrets: key.into_iter().collect() };
+    let config = Config { settings, client_secrets: keys.unwrap_or_default() };
     let totals = serve(listener, config, platform, stopped).await?;
     tracing::info!("ended: {totals:?}");
     Ok(())
 }
 
+/// Sent at Ctrl-C, or when a service manager says so. From now on neither ends it at once.
+fn told_to_stop() -> std::io::Result<oneshot::Receiver<()>> {
+    let mut told = [signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?];
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        let [interrupted, terminated] = &mut told;
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        stop.send(()).ok();
+    });
+    Ok(stopped)
+}
+
 #[cfg(feature = "service")]
-async fn serve_applications(flags: Coordinate, first: Option<Secret>) -> anyhow::Result<()> {
+async fn serve_applications(
+    flags: Coordinate,
+    stopped: oneshot::Receiver<()>,
+) -> anyhow::Result<()> {
     use coordinator::service::flags::Own;
+    let first = flags.key_file.clone();
     let has_keys = first.is_some() || flags.service.has_applications();
     anyhow::ensure!(
         has_keys,
@@ -156,7 +173,7 @@ async fn serve_applications(flags: Coordinate, first: Option<Secret>) -> anyhow:
         let make = move || workers.platform();
         Ok((settings, Box::new(make) as coordinator::service::MakePlatform))
     };
-    flags.service.clone().run(flags.listen, first, read_or_make_key, site).await
+    flags.service.clone().run(flags.listen, first, read_or_make_keys, site, stopped).await
 }
 
 /// Where an application's workers run.
@@ -255,8 +272,8 @@ fn lambda(function: &str) -> anyhow::Result<Workers> {
     )
 }
 
-/// Reads the key, or makes one that only this user can read.
-fn read_or_make_key(file: &Path) -> anyhow::Result<Secret> {
+/// Reads the keys, a line each, or makes one that only this user can read.
+fn read_or_make_keys(file: &Path) -> anyhow::Result<Vec<Secret>> {
     use std::os::unix::fs::OpenOptionsExt;
     let name = file.display();
     if !file.exists() {
@@ -266,6 +283,8 @@ fn read_or_make_key(file: &Path) -> anyhow::Result<Secret> {
         made.write_all(Secret::random().to_hex().as_bytes())?;
     }
     let text = fs::read_to_string(file).with_context(|| format!("--key-file {name}"))?;
-    let key = Secret::from_hex(text.trim());
-    key.with_context(|| format!("--key-file {name}: 64 hexadecimal digits are expected"))
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let keys: Option<Vec<_>> = lines.map(Secret::from_hex).collect();
+    let keys = keys.filter(|keys| !keys.is_empty());
+    keys.with_context(|| format!("--key-file {name}: 64 hexadecimal digits a line are expected"))
 }

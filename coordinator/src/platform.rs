@@ -38,6 +38,11 @@ pub trait Platform: Send {
         let _ = number;
     }
 
+    /// Launches that wait until others end, however long that takes.
+    fn queued(&self) -> Vec<u64> {
+        Vec::new()
+    }
+
     /// Tells the scheduler what workers are here, before it begins.
     fn prepare(&self, policy: &mut Policy) {
         let _ = policy;
@@ -61,7 +66,8 @@ pub struct Ended {
 }
 
 impl Ended {
-    pub(crate) fn new(number: u64, inbox: mpsc::UnboundedSender<(u64, String)>) -> Self {
+    /// For a launch of this number; where it is told.
+    pub fn new(number: u64, inbox: mpsc::UnboundedSender<(u64, String)>) -> Self {
         Self { number, cause: "the platform forgot it".to_owned(), inbox }
     }
 

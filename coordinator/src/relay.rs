@@ -44,7 +44,7 @@ use crate::limits::Limits;
 pub use cargo::Cargo;
 use gate::{Flow, Wish};
 use landing::{Course, Prospects};
-use ledger::Ledger;
+use ledger::{CHANNEL_BYTES, Ledger};
 use proposals::{Proposals, Watches};
 pub use violation::Violation;
 
@@ -138,6 +138,16 @@ impl Relay {
     /// A session that went beyond a limit, and which. It is to be cut off.
     pub fn take_excess(&mut self) -> Option<(SessionId, String)> {
         self.ledger.take_excess()
+    }
+
+    /// What channels and the values in them take, about, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.ledger.bytes().saturating_add(CHANNEL_BYTES * self.homes.len())
+    }
+
+    /// The session that has the most here.
+    pub fn heaviest(&self) -> Option<SessionId> {
+        self.ledger.heaviest()
     }
 
     /// How many channels are at home here.
@@ -305,6 +315,7 @@ impl Relay {
     pub fn clear(&mut self) {
         self.homes.clear();
         self.proposals.clear();
+        self.ledger.clear();
     }
 
     fn remove(&mut self, session: SessionId, end: &End, commands: &mut Vec<Command>) {

@@ -20,6 +20,7 @@ use channels::wire::{self, Frame, Parcel, Place, Vitals};
 
 use crate::Command;
 use crate::bill::{Ledger, Meter, Tariff};
+use crate::limits::Room;
 use crate::placement::paper::Poll;
 pub use crate::policy::Policy;
 use crate::relay::{Cargo, Relay, Violation};
@@ -31,6 +32,7 @@ mod children;
 mod departure;
 pub use books::Health;
 mod pushed;
+mod room;
 mod steer;
 use steer::Steer;
 
@@ -39,9 +41,6 @@ use steer::Steer;
 const FAILED_LAUNCHES_MAX: u32 = 3;
 /// The first space between launches that fail; it doubles, up to 64 times as much.
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
-/// Tasks known at once. One more never starts. Fewer than the channels that a session may have, for
-/// each has one for its outcome.
-pub const TASKS_MAX: usize = 900_000;
 
 /// All tasks and workers.
 #[derive(Debug)]
@@ -66,6 +65,8 @@ pub struct Scheduler {
     steer: Option<Steer>,
     /// What it costs.
     ledger: Ledger,
+    /// What all may have.
+    room: Room,
 }
 
 /// What was done so far.
@@ -141,6 +142,7 @@ impl Scheduler {
             totals: Totals::default(),
             steer: None,
             ledger: Ledger::new(tariff, 0.0),
+            room: Room::default(),
         };
         scheduler.take_wheel();
         scheduler
@@ -231,11 +233,11 @@ impl Scheduler {
         if let Some(steer) = &mut self.steer {
             steer.on_spawn(now, id, &spawn.name, beside);
         }
-        let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
+        let (attempt, spared, cut_off, state) = (0, 0, None, State::Pooled);
+        let task = Task { spawn, spawner, arguments, attempt, place, state, cut_off, spared };
         self.tasks.insert(id, Box::new(task));
-        if self.tasks.len() > TASKS_MAX {
+        if let Some(reason) = self.has_no_room(relay) {
             self.pool.leave(place);
-            let reason = format!("{TASKS_MAX} tasks are under way already");
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
         }
         Ok(())
@@ -360,14 +362,17 @@ impl Scheduler {
             let Some(task) = self.tasks.get_mut(&id) else { continue };
             if matches!(task.state, State::Stopping(_)) {
                 self.end(id, &Outcome::Cancelled, relay, commands);
-            } else if task.attempt <= task.spawn.options.retries {
-                task.state = State::Pooled;
-                self.pool.restore(task.place, id);
-                if let Some(steer) = &mut self.steer {
-                    steer.on_returned(now, id);
+                continue;
+            }
+            match task.on_lost(cause) {
+                Ok(()) => {
+                    task.state = State::Pooled;
+                    self.pool.restore(task.place, id);
+                    if let Some(steer) = &mut self.steer {
+                        steer.on_returned(now, id);
+                    }
                 }
-            } else {
-                self.end(id, &Outcome::WorkerLost(cause.to_owned()), relay, commands);
+                Err(cause) => self.end(id, &Outcome::WorkerLost(cause), relay, commands),
             }
         }
     }

@@ -7,40 +7,44 @@
 //! resumes it on another, or the coordinator fences the session. A process that is known to be dead
 //! is fenced when the end of its last link was read, so that all that it sent is handled first.
 
+mod alone;
 mod backlog;
+mod door;
 mod inside;
 mod link;
+mod opening;
+mod porch;
 mod register;
 mod seen;
 mod socket;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use channels::id::SessionId;
 use channels::session::{Fault, Received};
-use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Role, Secret, link_batch};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use channels::wire::{BATCH_BYTES_MAX, Envelope, Frame, Secret};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::platform::{Ended, Launch, Platform};
 use crate::scheduler::Totals;
-use crate::{Command, Coordinator, Event, Settings};
-use backlog::Backlog;
+use crate::{Command, Coordinator, Event, Load, Room, Settings};
+use alone::Alone;
+pub use alone::serve;
 use inside::Inside;
 use link::Link;
-use register::Alone;
 pub(crate) use register::Register;
 pub(crate) use seen::Seen;
+use socket::{Leaving, Name, Opening};
 #[cfg(feature = "service")]
-pub(crate) use socket::Wrap;
-pub(crate) use socket::{CONNECTIONS_MAX, Door, Plain, accept};
-use socket::{Leaving, Name, Opening, Outgoing};
+pub(crate) use {
+    door::{Door, Share, Shut, Visit},
+    porch::{Guest, Porch},
+    socket::{Plain, Wrap, accept},
+};
 
 /// Batches that have been read and not handled. Beyond that nothing more is read.
 pub(crate) const INPUTS_WAITING_MAX: usize = 64;
@@ -70,24 +74,6 @@ pub fn websocket_config() -> WebSocketConfig {
         .max_frame_size(Some(BATCH_BYTES_MAX))
 }
 
-/// Serves until `stop` is sent or dropped; then every link is cut and the platform dropped.
-pub async fn serve(
-    listener: TcpListener,
-    config: Config,
-    platform: Box<dyn Platform>,
-    stop: oneshot::Receiver<()>,
-) -> io::Result<Totals> {
-    let address = listener.local_addr()?;
-    let (inbox, inputs) = mpsc::channel(INPUTS_WAITING_MAX);
-    let door: Door = Arc::new(move |_: &Frame| Ok(inbox.clone()));
-    let accepting =
-        tokio::spawn(accept(listener, door, Plain, Arc::new(Semaphore::new(CONNECTIONS_MAX))));
-    let server = Server::new(format!("ws://{address}"), config, platform);
-    let totals = server.run(inputs, stop).await;
-    accepting.abort();
-    Ok(totals)
-}
-
 /// What comes in from the tasks around the loop.
 pub(crate) enum Input {
     Opening(Box<Opening>),
@@ -99,6 +85,10 @@ pub(crate) enum Input {
     },
     /// The socket of a link has taken most of what it had been given, and more waits.
     Drained {
+        name: Name,
+    },
+    /// Nothing is read of a link for now.
+    Paused {
         name: Name,
     },
     Left {
@@ -127,6 +117,8 @@ pub(crate) struct Server {
     next_link: u64,
     lease: Duration,
     queued_bytes_max: usize,
+    /// What was on its way, in bytes, when somebody last looked.
+    in_transit: usize,
     ended: mpsc::UnboundedReceiver<(u64, String)>,
     tell_ended: mpsc::UnboundedSender<(u64, String)>,
     /// Sessions with something to be sent.
@@ -140,6 +132,7 @@ impl Server {
         Self {
             lease: config.settings.lease,
             queued_bytes_max: config.settings.limits.queued_bytes_max,
+            in_transit: 0,
             core: Coordinator::new(config.settings),
             started: Instant::now(),
             address,
@@ -164,14 +157,17 @@ impl Server {
         Self { register, ends_unused: true, ..self }
     }
 
-    /// Serves until it is told to stop, or has no session any more; then every link is ended.
+    /// Serves until it is told to stop, and why, or has no session any more; then every link is
+    /// ended.
     pub(crate) async fn run(
         mut self,
         mut inputs: mpsc::Receiver<Input>,
-        mut stop: oneshot::Receiver<()>,
+        stop: impl Future<Output = String>,
     ) -> Totals {
         let mut ticks = interval(self.tick_period());
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut stop = pin!(stop);
+        let mut end = "the coordinator has ended".to_owned();
         let mut came = Vec::with_capacity(INPUTS_MAX);
         let mut woken = self.started;
         let mut alarm = pin!(sleep_until(woken));
@@ -187,24 +183,33 @@ impl Server {
                     if count == 0 {
                         break;
                     }
+                    self.core.limit(self.register.room());
                     came.drain(..).for_each(|input| self.on_input(input));
                 }
                 Some((launch, cause)) = self.ended.recv() => self.on_ended(launch, cause),
-                () = Inside::rung(self.inside.as_ref()) => self.on_rung(),
+                () = Inside::rung(self.inside.as_ref()) => {
+                    self.core.limit(self.register.room());
+                    self.on_rung();
+                }
                 _ = ticks.tick() => self.on_tick(),
                 () = &mut alarm, if wake.is_some() => {
                     woken = Instant::now();
                     self.handle(Event::Wake);
                 }
-                _ = &mut stop => break,
+                why = &mut stop => {
+                    end = why;
+                    break;
+                }
             }
             self.flush();
+            let in_transit = self.in_transit;
+            self.register.on_load(Load { in_transit, ..self.core.load() });
             if self.ends_unused && self.links.is_empty() && self.inside.is_none() {
                 break;
             }
         }
         while let Some(session) = self.links.keys().next().copied() {
-            self.close(session, "the coordinator has ended".to_owned());
+            self.close(session, end.clone());
         }
         let last = self.look();
         self.register.on_end(last);
@@ -226,118 +231,15 @@ impl Server {
                     self.list(name.session);
                 }
             }
+            Input::Paused { name } => {
+                if self.links.get(&name.session).is_some_and(|known| known.is_on(name.link)) {
+                    self.handle(Event::Heard { session: name.session });
+                }
+            }
             Input::Left { name, leaving } => self.on_left(name, leaving),
             // Whoever asked may have gone.
             Input::Asked(answer) => drop(answer.send(self.look())),
         }
-    }
-
-    fn on_opening(&mut self, Opening { frame, out, name }: Opening) {
-        self.next_link += 1;
-        let link = self.next_link;
-        let opened = match frame {
-            Frame::Hello { version, build, role, secret, nonce } => {
-                if self.is_expected(&role, &secret, nonce) {
-                    let session = self.register.name_session();
-                    name.send(Some(Name { session, link })).ok();
-                    let backlog =
-                        Backlog::new(self.started.elapsed(), self.queued_bytes_max, self.lease);
-                    let mut link = Link::new(secret, nonce, link, out, backlog);
-                    if let Role::Worker { launch, .. } = &role {
-                        self.launches.remove(launch);
-                        self.platform.welcomed(*launch);
-                        link.launch = Some(*launch);
-                    }
-                    self.links.insert(session, link);
-                    let role = self.as_platform_allows(role);
-                    return self.handle(Event::Connected { session, version, build, role });
-                }
-                let reason = "its secret is not the one that was given out, or was used before";
-                let turned = || Frame::Turned { reason: reason.to_owned() };
-                self.hello_again(&secret, nonce).ok_or_else(turned)
-            }
-            Frame::Resume { session, epoch, last, secret } => {
-                // One answer for all, so that nobody learns which sessions there are.
-                let reason = "the session is over, or the secret is not its own";
-                let fenced = || Frame::Fenced { reason: reason.to_owned() };
-                self.resume(session, epoch, last, &secret).ok_or_else(fenced)
-            }
-            _ => Err(Frame::Turned { reason: "a hello was expected".to_owned() }),
-        };
-        match opened {
-            Ok((session, last, answer)) => {
-                name.send(Some(Name { session, link })).ok();
-                self.relink(session, link, out, last, &answer);
-            }
-            Err(turned) => {
-                tracing::debug!("a connection is turned away: {turned}");
-                out.send(link_batch(&turned));
-                name.send(None).ok();
-            }
-        }
-    }
-
-    /// A node that has had no answer to its hello says it again, on another link.
-    fn hello_again(&mut self, shown: &Secret, nonce: u64) -> Option<(SessionId, u64, Frame)> {
-        let mut links = self.links.iter_mut();
-        let (session, link) = links.find(|(_, link)| link.is_born_of(nonce))?;
-        let epoch = link.epoch();
-        let secret = link.open(epoch, shown)?;
-        let (session, lease_ms) = (*session, self.lease.as_millis() as u64);
-        Some((session, 0, Frame::Welcome { session, epoch, lease_ms, secret }))
-    }
-
-    /// A session is to go on.
-    fn resume(
-        &mut self,
-        session: SessionId,
-        epoch: u64,
-        last: u64,
-        shown: &Secret,
-    ) -> Option<(SessionId, u64, Frame)> {
-        let link = self.links.get_mut(&session)?;
-        let secret = link.open(epoch, shown)?;
-        Some((session, last, Frame::Resumed { last: link.received(), secret }))
-    }
-
-    /// A node whose secret was right goes on, on a new link, after the last frame that it has.
-    fn relink(
-        &mut self,
-        session: SessionId,
-        number: u64,
-        out: Outgoing,
-        last: u64,
-        answer: &Frame,
-    ) {
-        tracing::debug!("{session} goes on with link {number} after frame {last}");
-        let Some(link) = self.links.get_mut(&session) else { return };
-        match link.relink(number, out, last, answer) {
-            Ok(()) => {
-                self.list(session);
-                self.handle(Event::Heard { session });
-            }
-            Err(fault) => self.cut(session, fault.to_string()),
-        }
-    }
-
-    /// A client may ask for more workers than there can be.
-    fn as_platform_allows(&self, role: Role) -> Role {
-        match role {
-            Role::Client { workers_max, place } => {
-                let most = u32::try_from(self.platform.workers_max()).unwrap_or(u32::MAX);
-                Role::Client { workers_max: workers_max.min(most), place }
-            }
-            worker => worker,
-        }
-    }
-
-    fn is_expected(&self, role: &Role, shown: &Secret, nonce: u64) -> bool {
-        let expected = match role {
-            Role::Client { .. } if self.links.values().any(|link| link.is_born_of(nonce)) => None,
-            Role::Client { .. } => return self.client_secrets.iter().any(|key| key.matches(shown)),
-            Role::Worker { launch, .. } => self.launches.get(launch),
-        };
-        expected.is_some_and(|expected| expected.matches(shown))
     }
 
     /// A batch came. One on a link that has been replaced is not looked at.
@@ -402,16 +304,25 @@ impl Server {
         let now = self.started.elapsed();
         let late = now.saturating_sub(self.tick_period());
         let (mut stuck, mut dead) = (Vec::new(), Vec::new());
+        let (mut unread, mut slowest) = (0, (0, None));
         for (session, link) in &mut self.links {
             if let Some(cause) = link.tick(now) {
                 stuck.push((*session, cause));
             }
+            unread += link.waiting();
+            slowest = slowest.max((link.waiting(), Some(*session)));
             // The end of its link may never come, through a network that swallows it.
             if let (Some(launch), Some(since)) = (link.launch, &link.dead)
                 && since.0 <= late
             {
                 dead.push((launch, since.1.clone()));
             }
+        }
+        self.in_transit = unread + self.core.incoming();
+        let Room(Load { in_transit: most, .. }) = self.register.room();
+        if let (true, (_, Some(session))) = (self.in_transit > most, slowest) {
+            stuck
+                .push((session, format!("more than {most} bytes wait to be read, or are to come")));
         }
         for (session, cause) in stuck {
             self.cut(session, cause);
@@ -420,6 +331,9 @@ impl Server {
             self.handle(Event::LaunchEnded { launch, cause });
         }
         self.hear_inside();
+        for launch in self.platform.queued() {
+            self.handle(Event::LaunchQueued { launch });
+        }
         self.handle(Event::Tick);
     }
 

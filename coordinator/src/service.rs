@@ -19,21 +19,25 @@ pub mod flags;
 mod http;
 mod jobs;
 mod metrics;
+mod quota;
+mod standing;
 mod tls;
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::wire::Frame;
+use channels::wire::Secret;
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::server::{CONNECTIONS_MAX, Door, Plain, accept};
+use crate::server::{Plain, Porch, accept};
 use desk::Desk;
 pub use desk::{Application, MakePlatform};
 use jobs::Jobs;
+pub use quota::Quotas;
 pub use tls::{Tls, TlsError};
 
 /// How long nodes have for their last words when all ends.
@@ -44,6 +48,12 @@ const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Config {
     /// Who may use it.
     pub applications: Vec<Application>,
+    /// What each of them may have.
+    pub quotas: Quotas,
+    /// Connections of each address that have not shown whose they are.
+    pub guests_max: usize,
+    /// The keys of each of them from then on, whenever they have changed.
+    pub rekeyed: mpsc::Receiver<Vec<Vec<Secret>>>,
     /// Where its workers find it, `wss://host:port`; by default where it listens.
     pub address: Option<String>,
     /// Encrypts both addresses.
@@ -66,29 +76,39 @@ pub async fn serve(
     let scheme = if config.tls.is_some() { "wss" } else { "ws" };
     let address = listener.local_addr()?;
     let address = config.address.unwrap_or_else(|| format!("{scheme}://{address}"));
-    let desk = Desk::new(config.applications, address);
-    let jobs = (0..desk.applications.len()).map(|at| Jobs::new(desk.clone(), at)).collect();
+    let (quotas, mut rekeyed) = (config.quotas, config.rekeyed);
+    let desk = Desk::new(config.applications, quotas, address);
+    let count = desk.applications.len();
+    let jobs = (0..count).map(|at| Jobs::new(desk.clone(), at)).collect();
     let routes = http::routes(desk.clone(), jobs);
-    let led = desk.clone();
-    let door: Door = Arc::new(move |frame: &Frame| led.lead(frame));
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections_max = quotas.connections(count) + config.guests_max;
+    let room = Arc::new(Semaphore::new(connections_max));
+    let http_max = quotas.http_connections(count) + config.guests_max;
+    let http_room = Arc::new(Semaphore::new(http_max));
+    let [porch, http_porch] = [(); 2].map(|()| Porch::new(config.guests_max));
     let mut accepting = tokio::task::JoinSet::new();
     match config.tls {
         Some(tls) => {
-            accepting.spawn(accept(listener, door, tls.clone(), room.clone()));
+            accepting.spawn(accept(listener, desk.clone(), tls.clone(), room.clone(), porch));
             if let Some(http) = http {
-                accepting.spawn(http::serve(http, routes, tls));
+                accepting.spawn(standing::serve(http, routes, tls, http_room, http_porch));
             }
         }
         None => {
-            accepting.spawn(accept(listener, door, Plain, room.clone()));
+            accepting.spawn(accept(listener, desk.clone(), Plain, room.clone(), porch));
             if let Some(http) = http {
-                accepting.spawn(http::serve(http, routes, Plain));
+                accepting.spawn(standing::serve(http, routes, Plain, http_room, http_porch));
             }
         }
     }
     // Sent or dropped, it means the same.
-    stop.await.ok();
+    let mut stop = pin!(stop);
+    loop {
+        tokio::select! {
+            _ = &mut stop => break,
+            Some(keys) = rekeyed.recv() => desk.change_keys(keys),
+        }
+    }
     tracing::info!("no client is taken any more; those that are here have {:?}", config.drain);
     desk.drain();
     if timeout(config.drain, desk.emptied()).await.is_err() {
@@ -96,6 +116,6 @@ pub async fn serve(
     }
     desk.stop();
     // Whoever is not gone by then does not read.
-    timeout(LAST_WORDS_TIMEOUT, room.acquire_many(CONNECTIONS_MAX as u32)).await.ok();
+    timeout(LAST_WORDS_TIMEOUT, room.acquire_many(connections_max as u32)).await.ok();
     Ok(())
 }

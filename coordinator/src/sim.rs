@@ -21,8 +21,8 @@ use model::Model;
 use outcome::Outcome;
 use workload::Workload;
 
+use crate::limits::TASKS_MAX;
 use crate::placement::{Choice, Refusal};
-use crate::scheduler::TASKS_MAX;
 
 /// Runs a workload under a policy.
 pub fn run(

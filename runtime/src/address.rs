@@ -60,13 +60,10 @@ impl Address {
 #[cfg(feature = "tls")]
 mod tls {
     use std::path::Path;
-    use std::sync::Arc;
 
+    use coordinator::trust;
     use tokio_rustls::TlsConnector;
-    use tokio_rustls::rustls::pki_types::pem::PemObject;
-    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-    use tokio_rustls::rustls::version::TLS13;
-    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+    use tokio_rustls::rustls::pki_types::ServerName;
 
     use crate::connection::ConnectError;
     use crate::link::{Broken, Tap, Wire};
@@ -81,33 +78,12 @@ mod tls {
     impl Encryption {
         pub(super) fn new(name: &str, authorities: Option<&Path>) -> Result<Self, ConnectError> {
             let wrong = |cause: String| ConnectError::Encryption { cause };
-            let mut roots = RootCertStore::empty();
-            match authorities {
-                None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-                Some(file) => {
-                    let read = CertificateDer::pem_file_iter(file)
-                        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                        .map_err(|error| error.to_string())
-                        .map(|read| roots.add_parsable_certificates(read).0);
-                    let file = file.display();
-                    let what = "a PEM file with certificates is expected";
-                    match read {
-                        Ok(1..) => {}
-                        Ok(_) => return Err(wrong(format!("{file}: {what}, and has none"))),
-                        Err(error) => return Err(wrong(format!("{file}: {what}: {error}"))),
-                    }
-                }
-            }
             let bare = name.trim_start_matches('[').trim_end_matches(']');
             let name = ServerName::try_from(bare.to_owned())
                 .map_err(|error| wrong(format!("`{name}` is no host's name: {error}")))?;
-            let provider = Arc::new(crypto::ring::default_provider());
-            let config = ClientConfig::builder_with_provider(provider)
-                .with_protocol_versions(&[&TLS13])
-                .map_err(|error| wrong(error.to_string()))?
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            Ok(Self { name, connector: TlsConnector::from(Arc::new(config)) })
+            let connector =
+                trust::connector(authorities).map_err(|error| wrong(error.to_string()))?;
+            Ok(Self { name, connector })
         }
 
         pub(super) async fn shake_hands(&self, tap: Tap) -> Result<Wire, Broken> {

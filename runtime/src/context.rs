@@ -86,20 +86,23 @@ impl Context {
         self.child(self.node.deadline)
     }
 
-    /// A child that is done at a time, or earlier if this one is.
+    /// A child that is done at a time, or earlier if this one is. In a worker whose time is limited
+    /// no context has longer than that: it is done some seconds before its tasks are given up.
     ///
     /// # Panics
     ///
     /// Outside of a runtime.
     #[track_caller]
     pub fn with_deadline(&self, deadline: SystemTime) -> (Self, Cancel) {
-        let earliest = self.node.deadline.map_or(deadline, |own| own.min(deadline));
+        let limits = [self.node.deadline, client::here().and_then(|here| here.until)];
+        let earliest = limits.into_iter().flatten().fold(deadline, SystemTime::min);
         let (context, cancel) = self.child(Some(earliest));
         context.start_timer(earliest);
         (context, cancel)
     }
 
-    /// A child that is done after so long, or earlier if this one is.
+    /// A child that is done after so long, or earlier if this one is; in a worker as
+    /// [`Context::with_deadline`] says.
     ///
     /// # Panics
     ///
@@ -108,8 +111,11 @@ impl Context {
     pub fn with_timeout(&self, timeout: Duration) -> (Self, Cancel) {
         match now().checked_add(timeout) {
             Some(deadline) => self.with_deadline(deadline),
-            // Beyond what a clock can tell, which is as good as never.
-            None => self.child(self.node.deadline),
+            // Beyond what a clock can tell, which is as good as never; but a worker has an end.
+            None => match client::here().and_then(|here| here.until) {
+                Some(until) => self.with_deadline(until),
+                None => self.child(self.node.deadline),
+            },
         }
     }
 
@@ -247,7 +253,7 @@ impl Drop for Node {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a deadline is a time of day")]
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::now()
 }
 

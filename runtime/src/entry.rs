@@ -146,6 +146,7 @@ fn worker_settings(
         memory_bytes: read(&variable, "FARSPAWN_WORKER_MEMORY", MEMORY)?
             .unwrap_or_else(machine_memory),
         cores: read(&variable, "FARSPAWN_WORKER_CORES", CORES)?,
+        until: None,
         // Where tasks go is the client's affair.
         trial: variable("FARSPAWN_PLACE").and_then(|text| text.parse().ok()),
         at_end: exit,

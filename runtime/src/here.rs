@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use channels::node::Node;
 use tokio::runtime::Handle;
@@ -30,13 +31,16 @@ pub(crate) struct Here {
     pub(crate) pacer: Option<Arc<Pacer>>,
     /// On a worker: what its tasks begin there.
     pub(crate) children: Option<Arc<Children>>,
+    /// When its process must go, if that is known.
+    pub(crate) until: Option<SystemTime>,
 }
 
 impl Here {
     /// A thread of a node that is no worker.
     pub(crate) fn of(node: &Arc<Node>) -> Self {
         let node = node.clone();
-        Self { node, launch: None, executor: None, trial: None, pacer: None, children: None }
+        let (trial, pacer, children) = (None, None, None);
+        Self { node, launch: None, executor: None, trial, pacer, children, until: None }
     }
 }
 

@@ -92,7 +92,7 @@ impl Place {
         let share = drain_share(|name| env::var(name).ok())?;
         let times = Times::new(time::today(), context.deadline(), share);
         let size = Size::new(context.env_config.memory, |name| env::var(name).ok())?;
-        let settings = settings(&offer, &size)?;
+        let settings = settings(&offer, &size, &times)?;
         let start = Start::now(offer.launch, number);
         let begun = tokio::task::spawn_blocking(move || Serving::begin(&settings)).await?;
         let mut serving = match begun {
@@ -201,7 +201,7 @@ impl Size {
     }
 }
 
-fn settings(offer: &Offer, size: &Size) -> Result<Settings, EnvironmentError> {
+fn settings(offer: &Offer, size: &Size, times: &Times) -> Result<Settings, EnvironmentError> {
     let expected = "the coordinator's address, in the function's configuration";
     let address = env::var("FARSPAWN_COORDINATOR")
         .map_err(|_| EnvironmentError::new("FARSPAWN_COORDINATOR", String::new(), expected))?;
@@ -215,6 +215,7 @@ fn settings(offer: &Offer, size: &Size) -> Result<Settings, EnvironmentError> {
         cores: None,
         memory_bytes: size.memory_bytes,
         trial: env::var("FARSPAWN_PLACE").ok().and_then(|text| text.parse().ok()),
+        until: Some(times.until()),
         at_end: |_| {},
     })
 }

@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use channels::node::Node;
 use channels::wire::Parcel;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::task::{Ended, Started, Task};
 
@@ -19,16 +21,23 @@ use crate::task::{Ended, Started, Task};
 pub(crate) struct Letter {
     node: Arc<Node>,
     parcel: Mutex<Option<Parcel>>,
+    begun: OnceLock<Instant>,
 }
 
 impl Letter {
     pub(crate) fn new(node: &Arc<Node>, parcel: Parcel) -> Arc<Self> {
-        Arc::new(Self { node: node.clone(), parcel: Mutex::new(Some(parcel)) })
+        let (node, parcel) = (node.clone(), Mutex::new(Some(parcel)));
+        Arc::new(Self { node, parcel, begun: OnceLock::new() })
     }
 
     /// Whoever takes it answers for the handles in it.
     pub(crate) fn take(&self) -> Option<Parcel> {
         self.parcel.lock().take()
+    }
+
+    /// For how long the attempt has been under way, if it began.
+    pub(crate) fn running(&self) -> Duration {
+        self.begun.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 }
 
@@ -60,6 +69,7 @@ impl Future for Attempted {
         if let Self::Waiting(task, letter) = &*self {
             // Taken back: it is about to be dropped.
             let Some(parcel) = letter.take() else { return Poll::Pending };
+            letter.begun.get_or_init(Instant::now);
             let begun = (task.start)(letter.node.clone(), parcel);
             *self = Self::Begun(begun);
         }

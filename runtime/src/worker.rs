@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use channels::census::Who;
 use channels::id::TaskId;
@@ -22,6 +22,7 @@ use channels::wire::{Frame, PROTOCOL_VERSION, Parcel, Role, Secret, Usage, nonce
 use futures::FutureExt;
 use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::child::{Children, Host};
 use crate::client;
@@ -57,6 +58,8 @@ pub(crate) struct Settings {
     /// CPUs, if they are emulated.
     pub(crate) cores: Option<f64>,
     pub(crate) trial: Option<Trial>,
+    /// When it must go, if that is known.
+    pub(crate) until: Option<SystemTime>,
     /// Called with the reason when its session is over, before its tasks can learn of it.
     pub(crate) at_end: fn(&str),
 }
@@ -120,7 +123,8 @@ fn executor(
     let pacer = settings.cores.map(|cores| Arc::new(Pacer::new(cores)));
     // Under a trial tasks go where that says.
     let children = trial.is_none().then(|| children.clone());
-    let here = client::Here { launch, trial, pacer, children, ..client::Here::of(node) };
+    let until = settings.until;
+    let here = client::Here { launch, until, trial, pacer, children, ..client::Here::of(node) };
     let (begun, ended) = (alive.clone(), alive.clone());
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
@@ -144,6 +148,8 @@ struct Worker {
     node: Arc<Node>,
     lease: Arc<Lease>,
     at_end: fn(&str),
+    since: Instant,
+    until: Option<SystemTime>,
     executor: Handle,
     held: Mutex<Held>,
     gauge: Arc<Gauge>,
@@ -266,6 +272,8 @@ impl Worker {
             node: node.clone(),
             lease: lease.clone(),
             at_end: settings.at_end,
+            since: Instant::now(),
+            until: settings.until,
             executor: executor.clone(),
             held: Mutex::default(),
             gauge: children.gauge().clone(),

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::http::{Request, StatusCode, header};
@@ -17,14 +16,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto, version::TLS13};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::client_async_with_config;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{Finding, ill, note, well};
 use crate::server::websocket_config;
+use crate::trust::{self, TrustError};
 
 /// Time for each step.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -142,32 +140,12 @@ impl Place {
 }
 
 fn encryption(authorities: Option<&Path>) -> Result<TlsConnector, Finding> {
-    let mut roots = RootCertStore::empty();
-    match authorities {
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        Some(file) => {
-            let read = CertificateDer::pem_file_iter(file)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| error.to_string());
-            let count = read.map(|read| roots.add_parsable_certificates(read).0);
-            let wrong = match count {
-                Ok(1..) => None,
-                Ok(_) => Some("it holds no certificate".to_owned()),
-                Err(error) => Some(error),
-            };
-            if let Some(wrong) = wrong {
-                let text = format!("{}: {wrong}", file.display());
-                return Err(ill("authorities", text, "a PEM file with certificates is expected"));
-            }
+    trust::connector(authorities).map_err(|error| match error {
+        TrustError::File { .. } => {
+            ill("authorities", error.to_string(), "name the file that signed the certificate")
         }
-    }
-    let provider = Arc::new(crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])
-        .map_err(|error| ill("encryption", error.to_string(), "this program is built wrongly"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
+        TrustError::Build(_) => ill("encryption", error.to_string(), "build this program anew"),
+    })
 }
 
 /// Says hello as a client does, hears the welcome, and leaves.

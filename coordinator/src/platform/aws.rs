@@ -8,11 +8,14 @@
 //! that was accepted and whose worker never says hello is given up after a while; should it come
 //! after all, its token is not good any more, and it ends at once.
 
+mod events;
 mod fault;
 mod function;
 mod pace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io, thread};
 
@@ -27,12 +30,14 @@ use aws_sdk_lambda::types::{Architecture as Processors, InvocationType, State};
 use aws_smithy_http_client::{Builder, tls};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 
 use super::{Ended, Launch, Offer, Platform};
 pub use crate::price::Architecture;
 use crate::scheduler::Policy;
+pub use events::Events;
 use fault::Fault;
 pub use function::Function;
 use pace::Pace;
@@ -82,7 +87,15 @@ pub struct Aws {
     function: Function,
     options: Options,
     asks: mpsc::UnboundedSender<Ask>,
+    slots: Slots,
+    queued: Queued,
 }
+
+/// Invocations at once, if some are reserved: shared by all that launch for one application.
+type Slots = Option<Arc<Semaphore>>;
+
+/// Launches for which there is no slot now.
+type Queued = Arc<Mutex<BTreeSet<u64>>>;
 
 enum Ask {
     Launch(Launch, Ended),
@@ -94,16 +107,19 @@ impl Aws {
     /// Looks at the function. Blocks until AWS has answered, some seconds at most.
     pub fn connect(options: Options) -> Result<Self, AwsError> {
         let (tell, told) = std::sync::mpsc::channel();
-        let asks = start(options.clone(), Some(tell), None)?;
+        let (asks, queued) = start(options.clone(), Known::Asked(tell))?;
         let described = told.recv().unwrap_or_else(|_| Err("its thread ended".to_owned()));
-        Ok(Self { function: described.map_err(AwsError::Refused)?, options, asks })
+        let (function, slots) = described.map_err(AwsError::Refused)?;
+        Ok(Self { function, options, asks, slots, queued })
     }
 
-    /// The same function for another coordinator. Does not ask AWS again what it is.
+    /// The same function for another coordinator. Does not ask AWS again what it is. All of them
+    /// together have as many workers at once as are reserved for it.
     pub fn again(&self) -> io::Result<Self> {
         let (function, options) = (self.function.clone(), self.options.clone());
-        let asks = start(options.clone(), None, function.reserved)?;
-        Ok(Self { function, options, asks })
+        let slots = self.slots.clone();
+        let (asks, queued) = start(options.clone(), Known::Slots(slots.clone()))?;
+        Ok(Self { function, options, asks, slots, queued })
     }
 
     /// What its workers are.
@@ -117,33 +133,43 @@ impl Aws {
     }
 }
 
-/// Starts the thread that makes the calls. If somebody is to be told what the function is, it asks
-/// first, and ends at once if there is none; otherwise its reserved concurrency is known.
-fn start(
-    options: Options,
-    tell: Option<std::sync::mpsc::Sender<Result<Function, String>>>,
-    limit: Option<usize>,
-) -> io::Result<mpsc::UnboundedSender<Ask>> {
+/// What is known when the thread starts.
+enum Known {
+    /// Nothing: it asks what the function is, tells, and ends at once if there is none.
+    Asked(std::sync::mpsc::Sender<Result<(Function, Slots), String>>),
+    Slots(Slots),
+}
+
+/// Starts the thread that makes the calls.
+fn start(options: Options, known: Known) -> io::Result<(mpsc::UnboundedSender<Ask>, Queued)> {
     let (asks, asked) = mpsc::unbounded_channel();
+    let queued = Queued::default();
+    let seen = queued.clone();
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         executor.block_on(async {
             let config = configuration(&options).await;
-            let mut limit = limit;
-            if let Some(tell) = tell {
-                let described = match check(&config, &options) {
-                    Ok(()) => describe(&client(&config, true), &options.function).await,
-                    Err(reason) => Err(reason),
-                };
-                let Ok(function) = &described else { return drop(tell.send(described)) };
-                limit = function.reserved;
-                tell.send(described).ok();
-            }
-            Dispatcher::new(client(&config, false), options, limit).run(asked).await;
+            let slots = match known {
+                Known::Slots(slots) => slots,
+                Known::Asked(tell) => {
+                    let described = match check(&config, &options) {
+                        Ok(()) => describe(&client(&config, true), &options.function).await,
+                        Err(reason) => Err(reason),
+                    };
+                    let slots = |of: &Function| of.reserved.map(Semaphore::new).map(Arc::new);
+                    let described = described.map(|of| (slots(&of), of));
+                    let Ok((slots, function)) = described else {
+                        return drop(tell.send(described.map(|(slots, of)| (of, slots))));
+                    };
+                    tell.send(Ok((function, slots.clone()))).ok();
+                    slots
+                }
+            };
+            Dispatcher::new(client(&config, false), options, slots, seen).run(asked).await;
         });
     };
     thread::Builder::new().name("farspawn-aws".to_owned()).spawn(run)?;
-    Ok(asks)
+    Ok((asks, queued))
 }
 
 impl Platform for Aws {
@@ -157,6 +183,10 @@ impl Platform for Aws {
 
     fn stop(&mut self, number: u64) {
         self.ask(Ask::Stop(number));
+    }
+
+    fn queued(&self) -> Vec<u64> {
+        self.queued.lock().iter().copied().collect()
     }
 
     fn prepare(&self, policy: &mut Policy) {
@@ -255,6 +285,17 @@ async fn describe(client: &Client, function: &str) -> Result<Function, String> {
     })
 }
 
+/// A call under way; which launch it is for, and what came of it.
+type Call = Pin<Box<dyn Future<Output = (u64, Result<(), Fault>)>>>;
+
+/// The next slot that becomes free; for ever, if none is wanted.
+async fn free(slots: Slots) -> Option<OwnedSemaphorePermit> {
+    match slots {
+        Some(slots) => slots.acquire_owned().await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
 /// Makes the calls.
 struct Dispatcher {
     client: Client,
@@ -263,19 +304,29 @@ struct Dispatcher {
     started: Instant,
     pace: Pace,
     launches: BTreeMap<u64, (Launch, Ended)>,
+    slots: Slots,
+    /// Of launches that were invoked.
+    taken: BTreeMap<u64, OwnedSemaphorePermit>,
+    /// One that became free, for the next launch.
+    spare: Option<OwnedSemaphorePermit>,
+    queued: Queued,
     /// Why the last call came to nothing.
     refusal: String,
 }
 
 impl Dispatcher {
-    fn new(client: Client, options: Options, limit: Option<usize>) -> Self {
+    fn new(client: Client, options: Options, slots: Slots, queued: Queued) -> Self {
         Self {
             client,
             function: options.function,
             patience: options.patience,
             started: Instant::now(),
-            pace: Pace::new(limit),
+            pace: Pace::new(),
             launches: BTreeMap::new(),
+            slots,
+            taken: BTreeMap::new(),
+            spare: None,
+            queued,
             refusal: String::new(),
         }
     }
@@ -284,9 +335,8 @@ impl Dispatcher {
     async fn run(mut self, mut asked: mpsc::UnboundedReceiver<Ask>) {
         let mut calls = FuturesUnordered::new();
         loop {
-            while let Some(launch) = self.pace.next(self.started.elapsed()) {
-                calls.extend(self.call(launch));
-            }
+            let is_full = !self.call_those_that_may(|call| calls.push(call));
+            let slots = self.slots.clone().filter(|_| is_full);
             let now = self.started.elapsed();
             let wake = self.pace.wake_at(now, self.patience);
             tokio::select! {
@@ -295,9 +345,34 @@ impl Dispatcher {
                     None => return,
                 },
                 Some((launch, called)) = calls.next() => self.on_called(launch, called),
+                Some(slot) = free(slots) => self.spare = Some(slot),
                 () = sleep(wake.map_or(IDLE, |wake| wake - now)) => self.give_up(),
             }
         }
+    }
+
+    /// Invokes the function for those launches that may be. False if more could be with more slots.
+    fn call_those_that_may(&mut self, mut add: impl FnMut(Call)) -> bool {
+        let now = self.started.elapsed();
+        while self.pace.is_ready(now) {
+            let slot = match &self.slots {
+                None => None,
+                Some(slots) => {
+                    let free = || slots.clone().try_acquire_owned().ok();
+                    let Some(slot) = self.spare.take().or_else(free) else {
+                        *self.queued.lock() = self.pace.on_queued(now);
+                        return false;
+                    };
+                    Some(slot)
+                }
+            };
+            let Some(launch) = self.pace.next(now) else { break };
+            self.taken.extend(slot.map(|slot| (launch, slot)));
+            self.call(launch).into_iter().for_each(&mut add);
+        }
+        self.spare = None;
+        self.queued.lock().clear();
+        true
     }
 
     fn on_ask(&mut self, ask: Ask) {
@@ -312,7 +387,7 @@ impl Dispatcher {
     }
 
     /// Invokes the function for a launch.
-    fn call(&self, number: u64) -> Option<impl Future<Output = (u64, Result<(), Fault>)> + use<>> {
+    fn call(&self, number: u64) -> Option<Call> {
         let (launch, _) = self.launches.get(&number)?;
         let call = self
             .client
@@ -321,10 +396,10 @@ impl Dispatcher {
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(Offer::from(launch).to_json()));
         let function = self.function.clone();
-        Some(async move {
+        Some(Box::pin(async move {
             let called = call.send().await;
             (number, called.map(drop).map_err(|error| Fault::of_invoke(&error, &function)))
-        })
+        }))
     }
 
     fn on_called(&mut self, launch: u64, called: Result<(), Fault>) {
@@ -337,6 +412,7 @@ impl Dispatcher {
         };
         tracing::debug!("launch {launch} waits: {text}");
         self.refusal = text;
+        self.taken.remove(&launch);
         self.pace.on_refused(now, launch, pause, chance());
     }
 
@@ -358,6 +434,7 @@ impl Dispatcher {
 
     fn end(&mut self, launch: u64, cause: &str) {
         self.pace.remove(launch);
+        self.taken.remove(&launch);
         if let Some((_, ended)) = self.launches.remove(&launch) {
             ended.tell(cause);
         }

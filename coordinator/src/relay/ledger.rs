@@ -10,11 +10,16 @@ use channels::wire::Side;
 use super::Violation;
 use crate::limits::Limits;
 
+/// What a channel takes, about, and its handles in one session.
+pub(super) const CHANNEL_BYTES: usize = 512;
+
 /// The accounts of all sessions.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Ledger {
     limits: Limits,
     accounts: BTreeMap<SessionId, Account>,
+    /// What is under way, on whose account it may be, in bytes.
+    bytes: usize,
     /// Who went beyond a limit, and beyond which.
     excesses: Vec<(SessionId, String)>,
 }
@@ -68,7 +73,7 @@ impl Parked {
 
 impl Ledger {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, accounts: BTreeMap::new(), excesses: Vec::new() }
+        Self { limits, accounts: BTreeMap::new(), bytes: 0, excesses: Vec::new() }
     }
 
     /// A session begins.
@@ -79,6 +84,23 @@ impl Ledger {
     /// A session that went beyond a limit, and which.
     pub(super) fn take_excess(&mut self) -> Option<(SessionId, String)> {
         self.excesses.pop()
+    }
+
+    /// What is under way, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Who has the most here.
+    pub(super) fn heaviest(&self) -> Option<SessionId> {
+        let weight = |account: &Account| account.bytes + CHANNEL_BYTES * account.holdings.len();
+        let heaviest = self.accounts.iter().max_by_key(|(_, account)| weight(account));
+        heaviest.map(|(session, _)| *session)
+    }
+
+    /// Nothing is under way any more.
+    pub(super) fn clear(&mut self) {
+        self.bytes = 0;
     }
 
     /// Whether a session is there.
@@ -175,6 +197,7 @@ impl Ledger {
 
     /// A session pays for something that is under way.
     pub(super) fn charge(&mut self, session: SessionId, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
         let Some(account) = self.accounts.get_mut(&session) else { return };
         account.bytes = account.bytes.saturating_add(bytes);
         let bytes_max = self.limits.undelivered_bytes_max;
@@ -189,6 +212,7 @@ impl Ledger {
 
     /// It is under way no longer.
     pub(super) fn discharge(&mut self, session: SessionId, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
         if let Some(account) = self.accounts.get_mut(&session) {
             account.bytes = account.bytes.saturating_sub(bytes);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use channels::id::{SessionId, TaskId};
 use channels::wire::{self, Frame, SpawnOptions};
 
-use super::{Scheduler, TASKS_MAX};
+use super::Scheduler;
 use crate::Command;
 use crate::task::{Spawn, State, Task};
 
@@ -62,7 +62,7 @@ impl Scheduler {
     ) {
         let beside = self.beside(session, parent);
         let Some(worker) = self.workers.get_mut(&session) else { return };
-        let is_known = self.tasks.contains_key(&id) || self.tasks.len() >= TASKS_MAX;
+        let is_known = self.tasks.contains_key(&id) || self.tasks.len() >= self.room.0.tasks;
         if worker.seats.is_none() || is_known {
             return;
         }
@@ -76,7 +76,9 @@ impl Scheduler {
         let options = SpawnOptions::default();
         let spawn = Spawn { task: id, name, signature: 0, options, result: None };
         let (place, state) = (self.places.allot(), State::Running(session));
-        let task = Task { spawn, spawner: session, arguments: None, attempt: 1, place, state };
+        let (spawner, cut_off) = (session, None);
+        let task =
+            Task { spawn, spawner, arguments: None, attempt: 1, place, state, cut_off, spared: 0 };
         self.tasks.insert(id, Box::new(task));
         self.ledger.at_once(self.tasks.len() - self.pool.len());
     }

@@ -8,12 +8,19 @@ use channels::wire::Parcel;
 use super::Scheduler;
 use crate::Command;
 use crate::relay::{Relay, Violation};
-use crate::task::State;
+use crate::task::{CutOff, State};
 
 impl Scheduler {
     /// Whether a worker has tasks that have not ended.
     pub fn has_tasks(&self, session: SessionId) -> bool {
         self.workers.get(&session).is_some_and(|worker| !worker.tasks.is_empty())
+    }
+
+    /// A launch waits until others end: its time begins then.
+    pub(crate) fn on_launch_queued(&mut self, now: Duration, launch: u64) {
+        if let Some(since) = self.starting.get_mut(&launch) {
+            *since = now;
+        }
     }
 
     /// A worker wants no more tasks. It counts as gone for those who choose: they may start another
@@ -23,6 +30,19 @@ impl Scheduler {
         worker.draining = true;
         if let Some(steer) = &mut self.steer {
             steer.on_departing(now, session);
+        }
+    }
+
+    /// A worker that is about to go says how long an attempt ran. If it ends all the same it ends.
+    pub(crate) fn on_cut_off(
+        &mut self,
+        session: SessionId,
+        (id, attempt): (TaskId, u32),
+        cut: CutOff,
+    ) {
+        let task = self.tasks.get_mut(&id).filter(|task| task.is_run_by(session, attempt));
+        if let Some(task) = task {
+            task.cut_off = Some(cut);
         }
     }
 

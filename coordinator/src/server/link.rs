@@ -180,8 +180,12 @@ impl Link {
     pub(super) fn tick(&mut self, now: Duration) -> Option<String> {
         self.session.tick();
         self.flush();
-        let waiting = (self.session.kept_bytes() + self.outbox.bytes()) as u64;
-        self.backlog.look(now, waiting, self.session.acknowledged())
+        self.backlog.look(now, self.waiting() as u64, self.session.acknowledged())
+    }
+
+    /// What waits to be read, in bytes.
+    pub(super) fn waiting(&self) -> usize {
+        self.session.kept_bytes() + self.outbox.bytes()
     }
 
     /// The session is over.

@@ -8,6 +8,7 @@ use channels::id::SessionId;
 use channels::wire::Secret;
 
 use super::Seen;
+use crate::limits::{Load, Room};
 
 /// Told by a server what it makes and what is over.
 pub(crate) trait Register: Send {
@@ -19,25 +20,10 @@ pub(crate) trait Register: Send {
     fn on_launch_ended(&mut self, launch: u64);
     /// Nobody can resume the session any more.
     fn on_over(&mut self, session: SessionId);
+    /// What its sessions have together now.
+    fn on_load(&mut self, load: Load);
+    /// What they may have.
+    fn room(&self) -> Room;
     /// The server has ended; how it was.
     fn on_end(&mut self, last: Seen);
-}
-
-/// For a server that is alone at its address.
-#[derive(Debug, Default)]
-pub(super) struct Alone(u64);
-
-impl Register for Alone {
-    fn name_session(&mut self) -> SessionId {
-        self.0 += 1;
-        SessionId(self.0)
-    }
-
-    fn on_launch(&mut self, _: u64, _: &Secret) {}
-
-    fn on_launch_ended(&mut self, _: u64) {}
-
-    fn on_over(&mut self, _: SessionId) {}
-
-    fn on_end(&mut self, _: Seen) {}
 }

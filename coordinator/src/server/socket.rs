@@ -21,14 +21,16 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 
+use super::door::{Door, Share, Shut, Visit};
+use super::porch::Porch;
 use super::{Input, websocket_config};
 
 /// Time for the WebSocket handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time from the handshake to the first frame.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
-/// Connections at once, those that have not said hello included.
-pub(crate) const CONNECTIONS_MAX: usize = 16_384;
+/// A link that is read slowly counts as heard so often.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// Time to take what still waits when the session has ended.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -123,9 +125,6 @@ pub(crate) enum Leaving {
     Garbled(String),
 }
 
-/// Which server a connection is for, by its first frame; or how to turn it away.
-pub(crate) type Door = Arc<dyn Fn(&Frame) -> Result<mpsc::Sender<Input>, Box<Frame>> + Send + Sync>;
-
 /// What a connection's bytes go through before they are a WebSocket's.
 pub(crate) trait Wrap: Clone + Send + Sync + 'static {
     /// The stream inside.
@@ -149,17 +148,18 @@ impl Wrap for Plain {
 /// Accepts connections as long as it is polled. Each holds a permit of `room` while it is there.
 pub(crate) async fn accept(
     listener: TcpListener,
-    door: Door,
+    door: Arc<impl Door>,
     wrap: impl Wrap,
     room: Arc<Semaphore>,
+    porch: Arc<Porch>,
 ) {
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (door, wrap) = (door.clone(), wrap.clone());
+                let (door, wrap, porch) = (door.clone(), wrap.clone(), porch.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, &wrap, &door).await {
+                    if let Err(error) = connection(stream, &wrap, &*door, &porch).await {
                         tracing::debug!("a connection came to nothing: {error}");
                     }
                     drop(permit);
@@ -189,16 +189,43 @@ enum Unconnected {
     Silent,
     #[error("the coordinator has ended")]
     Over,
+    #[error("others came that said as little as it did")]
+    Pushed,
+    #[error("{0}")]
+    Later(&'static str),
 }
 
 /// A connection's whole life.
-async fn connection(stream: TcpStream, wrap: &impl Wrap, door: &Door) -> Result<(), Unconnected> {
-    stream.set_nodelay(true)?;
-    let stream = timeout(HANDSHAKE_TIMEOUT, wrap.wrap(stream)).await??;
-    serve(stream, door).await
+async fn connection(
+    stream: TcpStream,
+    wrap: &impl Wrap,
+    door: &impl Door,
+    porch: &Arc<Porch>,
+) -> Result<(), Unconnected> {
+    let (guest, pushed) = porch.enter();
+    let opened = tokio::select! {
+        opened = open(stream, wrap, door) => opened?,
+        Ok(()) = pushed => return Err(Unconnected::Pushed),
+    };
+    drop(guest);
+    let Some((socket, frame, visit)) = opened else { return Ok(()) };
+    tokio::time::sleep(visit.wait).await;
+    match door.lead(&frame) {
+        Ok(inbox) => serve(socket, frame, &inbox, visit.share.as_deref()).await,
+        Err(turned) => turn_away(socket, &turned).await,
+    }
 }
 
-async fn serve<S: Stream>(stream: S, door: &Door) -> Result<(), Unconnected> {
+type Opened<S> = Option<(Socket<S>, Frame, Visit)>;
+
+/// Until its first frame says whose it is; none if it was told why it does not come in.
+async fn open<W: Wrap>(
+    stream: TcpStream,
+    wrap: &W,
+    door: &impl Door,
+) -> Result<Opened<W::Stream>, Unconnected> {
+    stream.set_nodelay(true)?;
+    let stream = timeout(HANDSHAKE_TIMEOUT, wrap.wrap(stream)).await??;
     let accepting = accept_async_with_config(stream, Some(websocket_config()));
     let mut socket = timeout(HANDSHAKE_TIMEOUT, accepting).await?.map_err(Box::new)?;
     let frame = match timeout(HELLO_TIMEOUT, first_frame(&mut socket)).await? {
@@ -209,10 +236,19 @@ async fn serve<S: Stream>(stream: S, door: &Door) -> Result<(), Unconnected> {
         }
         frame => frame?,
     };
-    let inbox = match door(&frame) {
-        Ok(inbox) => inbox,
-        Err(turned) => return turn_away(socket, &turned).await,
-    };
+    match door.look(&frame) {
+        Ok(visit) => Ok(Some((socket, frame, visit))),
+        Err(Shut::Turned(turned)) => turn_away(socket, &turned).await.map(|()| None),
+        Err(Shut::Later(reason)) => Err(Unconnected::Later(reason)),
+    }
+}
+
+async fn serve<S: Stream>(
+    socket: Socket<S>,
+    frame: Frame,
+    inbox: &mpsc::Sender<Input>,
+    share: Option<&dyn Share>,
+) -> Result<(), Unconnected> {
     let (out, Waiting { batches, ended, writing }) = Outgoing::new();
     let (name, named) = oneshot::channel();
     let opening = Box::new(Opening { frame, out, name });
@@ -222,8 +258,8 @@ async fn serve<S: Stream>(stream: S, door: &Door) -> Result<(), Unconnected> {
     let (sink, source) = socket.split();
     // Whichever ends first ends the other: a link is whole or gone.
     let leaving = tokio::select! {
-        leaving = read(name, source, &inbox) => leaving,
-        cause = write(name, sink, batches, &writing, &inbox) => Leaving::Broke(cause),
+        leaving = read(name, source, inbox, share) => leaving,
+        cause = write(name, sink, batches, &writing, inbox) => Leaving::Broke(cause),
         cause = outlast(ended) => Leaving::Broke(cause),
     };
     let Some(name) = name else { return Ok(()) };
@@ -269,6 +305,7 @@ async fn read<S: Stream>(
     name: Option<Name>,
     mut source: futures::stream::SplitStream<Socket<S>>,
     inbox: &mpsc::Sender<Input>,
+    share: Option<&dyn Share>,
 ) -> Leaving {
     loop {
         let message = source.next().await;
@@ -295,10 +332,33 @@ async fn read<S: Stream>(
             Ok(batch) => batch,
             Err(error) => return Leaving::Garbled(error.to_string()),
         };
-        if inbox.send(Input::Batch { name, envelope, frames, size }).await.is_err() {
+        let spawned = frames.iter().filter(|frame| matches!(frame, Frame::Spawn { .. })).count();
+        let batch = Input::Batch { name, envelope, frames, size };
+        if inbox.send(batch).await.is_err() || !pause(name, spawned, inbox, share).await {
             return Leaving::Broke("the coordinator has ended".to_owned());
         }
     }
+}
+
+/// Reads nothing for as long as whoever has spawned so many tasks must wait: it is slowed down, and
+/// nothing of it is lost. False if the coordinator has ended.
+async fn pause(
+    name: Name,
+    spawned: usize,
+    inbox: &mpsc::Sender<Input>,
+    share: Option<&dyn Share>,
+) -> bool {
+    let Some(share) = share.filter(|_| spawned > 0) else { return true };
+    let mut owed = share.on_spawned(spawned as u32);
+    while !owed.is_zero() {
+        tokio::time::sleep(owed.min(PAUSE_MAX)).await;
+        // What it says meanwhile waits in the socket; that is no silence.
+        if inbox.send(Input::Paused { name }).await.is_err() {
+            return false;
+        }
+        owed = share.on_spawned(0);
+    }
+    true
 }
 
 /// Writes until the link or the session ends; says how.

@@ -2,7 +2,7 @@
 
 use channels::id::OperationId;
 use channels::session::Session;
-use channels::wire::{Build, PROTOCOL_VERSION, Place, SpawnOptions, read_batch};
+use channels::wire::{Build, PROTOCOL_VERSION, Place, Role, SpawnOptions, read_batch};
 
 use super::socket::{Outgoing, Waiting};
 use super::*;

@@ -23,12 +23,15 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::Settings;
+use super::quota::{Allowance, Quotas, Usage};
 use crate::bill::Report;
 use crate::platform::Platform;
 use crate::scheduler::{Health, Totals};
-use crate::server::{Config, INPUTS_WAITING_MAX, Input, Register, Seen, Server};
+use crate::server::{Config, Door, INPUTS_WAITING_MAX, Input, Register, Seen, Server, Shut, Visit};
+use crate::{Load, Room, Settings};
 
+/// What nodes are told when the coordinator ends.
+const ENDED: &str = "the coordinator has ended";
 /// Runs that have ended and are told of, for each application.
 const RUNS_MAX: usize = 16;
 /// What a client is that is not HTTP.
@@ -55,6 +58,10 @@ pub struct Application {
 pub(super) struct Desk {
     this: Weak<Self>,
     pub(super) applications: Vec<Application>,
+    /// Of each application, what opens it now.
+    keys: Mutex<Vec<Vec<Secret>>>,
+    /// Of each application, what it has left.
+    pub(super) allowances: Vec<Arc<Allowance>>,
     /// Where workers find it.
     address: String,
     hasher: RandomState,
@@ -103,6 +110,7 @@ pub(super) struct Run {
 pub(super) struct Overview {
     pub(super) clients: usize,
     pub(super) stats: Stats,
+    pub(super) usage: Usage,
     pub(super) billed_ms: u64,
     pub(super) dollars: f64,
     /// The youngest first.
@@ -113,9 +121,11 @@ struct Realm {
     application: usize,
     /// Of its client's hello; none if that is inside.
     nonce: Option<u64>,
+    /// What its client showed; none if that is inside.
+    key: Option<Secret>,
     inbox: mpsc::Sender<Input>,
-    /// Dropped, it ends the realm.
-    _stop: oneshot::Sender<()>,
+    /// Ends the realm, with what its nodes are told.
+    stop: oneshot::Sender<String>,
 }
 
 /// Why there is no realm.
@@ -130,9 +140,16 @@ pub(super) enum Refused {
 }
 
 impl Desk {
-    pub(super) fn new(applications: Vec<Application>, address: String) -> Arc<Self> {
+    pub(super) fn new(
+        applications: Vec<Application>,
+        quotas: Quotas,
+        address: String,
+    ) -> Arc<Self> {
+        let allowance = |_: &Application| Arc::new(Allowance::new(quotas));
         Arc::new_cyclic(|this| Self {
             this: this.clone(),
+            keys: Mutex::new(applications.iter().map(|of| of.keys.clone()).collect()),
+            allowances: applications.iter().map(allowance).collect(),
             applications,
             address,
             hasher: RandomState::new(),
@@ -144,8 +161,8 @@ impl Desk {
     /// Which application a key is of. All keys are looked at, whichever it is.
     pub(super) fn find(&self, shown: &Secret) -> Option<usize> {
         let mut found = None;
-        for (at, application) in self.applications.iter().enumerate() {
-            for key in &application.keys {
+        for (at, keys) in self.keys.lock().iter().enumerate() {
+            for key in keys {
                 if key.matches(shown) {
                     found = Some(at);
                 }
@@ -154,37 +171,59 @@ impl Desk {
         found
     }
 
-    /// Where a connection with this first frame goes on; or what it is answered.
-    pub(super) fn lead(&self, frame: &Frame) -> Result<mpsc::Sender<Input>, Box<Frame>> {
-        let turned = |reason: &str| Box::new(Frame::Turned { reason: reason.to_owned() });
-        let unknown = "its secret is not the one that was given out, or was used before";
-        match frame {
-            Frame::Hello { role: Role::Client { .. }, secret, nonce, .. } => {
-                let application = self.find(secret).ok_or_else(|| turned(unknown))?;
-                let opened = self.client(application, *nonce);
-                opened.map_err(|refused| turned(&refused.to_string()))
+    /// The keys are these from now on. Who came in by another is told so, and out.
+    pub(super) fn change_keys(&self, keys: Vec<Vec<Secret>>) {
+        let mut out = Vec::new();
+        {
+            let mut state = self.state.lock();
+            let is_known = |realm: &Realm| {
+                let known = keys.get(realm.application);
+                realm.key.as_ref().is_none_or(|own| known.is_some_and(|keys| keys.contains(own)))
+            };
+            let gone = state.realms.iter().filter(|(_, realm)| !is_known(realm));
+            for number in gone.map(|(number, _)| *number).collect::<Vec<_>>() {
+                if let Some(realm) = state.realms.get_mut(&number) {
+                    let (never, _) = oneshot::channel();
+                    out.push(std::mem::replace(&mut realm.stop, never));
+                }
             }
-            Frame::Hello { role: Role::Worker { .. }, secret, .. } => {
-                let state = self.state.lock();
-                let realm = state.launches.get(&self.hash(secret));
-                let realm = realm.and_then(|realm| state.realms.get(realm));
-                realm.map(|realm| realm.inbox.clone()).ok_or_else(|| turned(unknown))
-            }
-            Frame::Resume { session, .. } => {
-                let state = self.state.lock();
-                let realm = state.sessions.get(session);
-                let realm = realm.and_then(|realm| state.realms.get(realm));
-                // As a server answers, so that nobody learns which sessions there are.
-                let reason = "the session is over, or the secret is not its own";
-                let fenced = || Box::new(Frame::Fenced { reason: reason.to_owned() });
-                realm.map(|realm| realm.inbox.clone()).ok_or_else(fenced)
-            }
-            _ => Err(turned("a hello was expected")),
+            *self.keys.lock() = keys;
+        }
+        tracing::info!("the keys were read again; {} clients had one that is gone", out.len());
+        for stop in out {
+            // One that has ended meanwhile does not hear it.
+            stop.send("its key is not good any more".to_owned()).ok();
         }
     }
 
+    /// Whose a connection is; or what it is told.
+    fn owner(&self, frame: &Frame) -> Result<usize, Box<Frame>> {
+        match frame {
+            Frame::Hello { role: Role::Client { .. }, secret, .. } => {
+                self.find(secret).ok_or_else(unknown)
+            }
+            known => self.realm_of(known, |realm| realm.application),
+        }
+    }
+
+    /// Something of the realm that a worker, or who resumes a session, is of; or its answer.
+    fn realm_of<R>(&self, frame: &Frame, read: impl FnOnce(&Realm) -> R) -> Result<R, Box<Frame>> {
+        let state = self.state.lock();
+        let (number, answer): (_, fn() -> Box<Frame>) = match frame {
+            Frame::Hello { secret, .. } => (state.launches.get(&self.hash(secret)), unknown),
+            Frame::Resume { session, .. } => (state.sessions.get(session), over),
+            _ => return Err(turned("a hello was expected")),
+        };
+        number.and_then(|number| state.realms.get(number)).map(read).ok_or_else(answer)
+    }
+
     /// A client's realm: a new one, unless it says hello again.
-    fn client(&self, application: usize, nonce: u64) -> Result<mpsc::Sender<Input>, Refused> {
+    fn client(
+        &self,
+        application: usize,
+        nonce: u64,
+        key: &Secret,
+    ) -> Result<mpsc::Sender<Input>, Refused> {
         let mut state = self.state.lock();
         let mut own = state.realms.values().filter(|realm| realm.application == application);
         if let Some(realm) = own.clone().find(|realm| realm.nonce == Some(nonce)) {
@@ -194,7 +233,7 @@ impl Desk {
         if own.by_ref().filter(|realm| realm.nonce.is_some()).count() >= clients_max {
             return Err(Refused::Clients(clients_max));
         }
-        self.open(&mut state, application, Some(nonce), None)
+        self.open(&mut state, application, Some((nonce, key.clone())), None)
     }
 
     /// A realm whose client is a node of this process.
@@ -212,7 +251,7 @@ impl Desk {
         &self,
         state: &mut State,
         number: usize,
-        nonce: Option<u64>,
+        outside: Option<(u64, Secret)>,
         inside: Option<(Arc<Node>, Arc<Notify>)>,
     ) -> Result<mpsc::Sender<Input>, Refused> {
         let Some(desk) = self.this.upgrade().filter(|_| !state.is_stopping) else {
@@ -225,13 +264,15 @@ impl Desk {
         let application = &self.applications[number];
         let config = Config {
             settings: application.settings.clone(),
-            client_secrets: application.keys.clone(),
+            client_secrets: outside.iter().map(|(_, key)| key.clone()).collect(),
         };
         let platform = (application.platform)().map_err(|error| {
             tracing::error!("{}: there is no place for workers: {error}", application.name);
             Refused::Place
         })?;
-        let book = Book { desk: desk.clone(), realm, hashes: BTreeMap::new() };
+        let allowance = self.allowances[number].clone();
+        let book = Book { desk: desk.clone(), realm, allowance, hashes: BTreeMap::new() };
+        let stopped = async { stopped.await.unwrap_or_else(|_| ENDED.to_owned()) };
         let address = self.address.clone();
         tracing::info!("{}: realm {realm} begins", application.name);
         tokio::spawn(async move {
@@ -242,7 +283,8 @@ impl Desk {
             let totals = server.run(inputs, stopped).await;
             desk.close(realm, totals);
         });
-        let opened = Realm { application: number, nonce, inbox: inbox.clone(), _stop: stop };
+        let (nonce, key) = outside.unzip();
+        let opened = Realm { application: number, nonce, key, inbox: inbox.clone(), stop };
         state.realms.insert(realm, opened);
         Ok(inbox)
     }
@@ -273,6 +315,7 @@ impl Desk {
         let mut overview = Overview {
             clients: realms.iter().filter(|(_, client, _)| *client == PROGRAM).count(),
             stats: done.totals.stats(),
+            usage: self.allowances[application].usage(),
             billed_ms: done.billed_ms,
             dollars: done.dollars,
             runs: Vec::new(),
@@ -333,10 +376,57 @@ impl Desk {
     }
 }
 
+impl Door for Desk {
+    fn look(&self, frame: &Frame) -> Result<Visit, Shut> {
+        let allowance = &self.allowances[self.owner(frame).map_err(Shut::Turned)?];
+        let place = match (allowance.connect(), frame) {
+            (Ok(place), _) => place,
+            // Its session goes on as soon as there is room.
+            (Err(_), Frame::Resume { .. }) => {
+                return Err(Shut::Later("its application has no place for another connection"));
+            }
+            (Err(most), _) => {
+                let text =
+                    format!("the application has {most} connections, as many as it may have");
+                return Err(Shut::Turned(turned(&text)));
+            }
+        };
+        let later = "its application has said hello too often";
+        let wait = allowance.greet().ok_or(Shut::Later(later))?;
+        Ok(Visit { wait, _place: Some(place), share: Some(allowance.clone()) })
+    }
+
+    fn lead(&self, frame: &Frame) -> Result<mpsc::Sender<Input>, Box<Frame>> {
+        match frame {
+            Frame::Hello { role: Role::Client { .. }, secret, nonce, .. } => {
+                let application = self.find(secret).ok_or_else(unknown)?;
+                let opened = self.client(application, *nonce, secret);
+                opened.map_err(|refused| turned(&refused.to_string()))
+            }
+            known => self.realm_of(known, |realm| realm.inbox.clone()),
+        }
+    }
+}
+
+fn turned(reason: &str) -> Box<Frame> {
+    Box::new(Frame::Turned { reason: reason.to_owned() })
+}
+
+fn unknown() -> Box<Frame> {
+    turned("its secret is not the one that was given out, or was used before")
+}
+
+/// As a server answers, so that nobody learns which sessions there are.
+fn over() -> Box<Frame> {
+    let reason = "the session is over, or the secret is not its own";
+    Box::new(Frame::Fenced { reason: reason.to_owned() })
+}
+
 /// What a realm says of its sessions and launches.
 struct Book {
     desk: Arc<Desk>,
     realm: u64,
+    allowance: Arc<Allowance>,
     /// Of each launch's secret.
     hashes: BTreeMap<u64, u64>,
 }
@@ -366,7 +456,16 @@ impl Register for Book {
         self.desk.state.lock().sessions.remove(&session);
     }
 
+    fn on_load(&mut self, load: Load) {
+        self.allowance.on_load(self.realm, load);
+    }
+
+    fn room(&self) -> Room {
+        self.allowance.room(self.realm)
+    }
+
     fn on_end(&mut self, last: Seen) {
+        self.allowance.on_end(self.realm);
         let mut state = self.desk.state.lock();
         let state = &mut *state;
         let Some(realm) = state.realms.get(&self.realm) else { return };

@@ -9,9 +9,10 @@ use anyhow::{Context, bail, ensure};
 use channels::wire::Secret;
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Application, Config, MakePlatform, Tls, serve};
+use super::{Application, Config, MakePlatform, Quotas, Tls, serve};
 use crate::Settings;
 
 /// Bytes of an application's name.
@@ -20,8 +21,8 @@ const NAME_BYTES_MAX: usize = 64;
 /// Flags of `farspawn coordinator` for several applications, TLS and HTTP.
 #[derive(Clone, Debug, Args)]
 pub struct Flags {
-    /// An application and a file with its key, as --key-file; twice with one name for two keys that
-    /// both open it, so that one can be replaced
+    /// An application and a file with its key, as --key-file. With more than one key, a line each,
+    /// all open it; at SIGHUP the files are read again, so that one can be replaced
     #[arg(long = "app", value_name = "NAME=KEY_FILE", value_parser = named)]
     applications: Vec<(String, PathBuf)>,
     /// A worker program of one application's own
@@ -48,9 +49,14 @@ pub struct Flags {
     /// Clients of an application at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     clients: u32,
+    /// Connections that have not shown whose they are; one more takes the place of the oldest
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    guests: u32,
     /// Milliseconds that clients may go on once the coordinator is told to stop
     #[arg(long, default_value_t = 30_000, value_name = "MS")]
     drain_ms: u64,
+    #[command(flatten)]
+    quotas: Quotas,
 }
 
 /// What an application has for itself.
@@ -107,22 +113,31 @@ impl Flags {
         Ok(())
     }
 
-    /// The applications; the first without a name of its own.
+    /// The keys of each application; the first has no name of its own.
+    fn keys(
+        &self,
+        first: Option<&Path>,
+        read_keys: impl Fn(&Path) -> anyhow::Result<Vec<Secret>>,
+    ) -> anyhow::Result<BTreeMap<String, Vec<Secret>>> {
+        let mut all: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
+        let first = first.map(|file| ("default", file));
+        let named = self.applications.iter().map(|(name, file)| (name.as_str(), file.as_path()));
+        for (name, file) in first.into_iter().chain(named) {
+            for key in read_keys(file)? {
+                if let Some((other, _)) = all.iter().find(|(_, keys)| keys.contains(&key)) {
+                    bail!("--app {name}={}: {other} has this key already", file.display());
+                }
+                all.entry(name.to_owned()).or_default().push(key);
+            }
+        }
+        Ok(all)
+    }
+
     fn applications(
         &self,
-        first: Option<Secret>,
-        read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
+        keys: BTreeMap<String, Vec<Secret>>,
         site: impl Fn(Own<'_>) -> anyhow::Result<(Settings, MakePlatform)>,
     ) -> anyhow::Result<Vec<Application>> {
-        let mut keys: BTreeMap<String, Vec<Secret>> = BTreeMap::new();
-        keys.extend(first.map(|key| ("default".to_owned(), vec![key])));
-        for (name, file) in &self.applications {
-            let key = read_key(file)?;
-            if let Some((other, _)) = keys.iter().find(|(_, keys)| keys.contains(&key)) {
-                bail!("--app {name}={}: {other} has this key already", file.display());
-            }
-            keys.entry(name.clone()).or_default().push(key);
-        }
         let own = [("--app-program", &self.programs), ("--app-function", &self.functions)];
         for (flag, (name, _)) in
             own.iter().flat_map(|(flag, list)| list.iter().map(|of| (*flag, of)))
@@ -146,7 +161,7 @@ impl Flags {
         }
     }
 
-    /// Runs the service until a signal says stop. Prints its addresses, a line each.
+    /// Runs the service until `stop` is sent. Prints its addresses, a line each.
     ///
     /// # Errors
     ///
@@ -154,12 +169,13 @@ impl Flags {
     pub async fn run(
         self,
         listen: SocketAddr,
-        first: Option<Secret>,
-        read_key: impl Fn(&Path) -> anyhow::Result<Secret>,
+        first: Option<PathBuf>,
+        read_keys: fn(&Path) -> anyhow::Result<Vec<Secret>>,
         site: impl Fn(Own<'_>) -> anyhow::Result<(Settings, MakePlatform)>,
+        stop: oneshot::Receiver<()>,
     ) -> anyhow::Result<()> {
         self.check(listen, "--listen")?;
-        let applications = self.applications(first, read_key, site)?;
+        let applications = self.applications(self.keys(first.as_deref(), read_keys)?, site)?;
         let tls = match (&self.tls_cert, &self.tls_key) {
             (Some(certificates), Some(key)) => Some(Tls::read(certificates, key)?),
             _ => None,
@@ -167,6 +183,8 @@ impl Flags {
         let [relay, web] = if tls.is_some() { ["wss", "https"] } else { ["ws", "http"] };
         let listener = TcpListener::bind(listen).await;
         let listener = listener.with_context(|| format!("--listen {listen}"))?;
+        // Before anybody can know that it is there.
+        let hangups = signal(SignalKind::hangup())?;
         println!("{relay}://{}", listener.local_addr()?);
         let mut http = None;
         if let Some(address) = self.http {
@@ -176,20 +194,53 @@ impl Flags {
             println!("{web}://{}", bound.local_addr()?);
             http = Some(bound);
         }
+        let (quotas, address) = (self.quotas, self.public_url.clone());
         let drain = Duration::from_millis(self.drain_ms);
-        let config = Config { applications, address: self.public_url, tls, drain };
-        let (stop, stopped) = oneshot::channel();
-        let mut terminated =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminated.recv() => {}
-            }
-            stop.send(()).ok();
-        });
-        serve(listener, http, config, stopped).await?;
+        let (rekey, rekeyed) = mpsc::channel(1);
+        let guests_max = self.guests as usize;
+        let again = self.read_again(hangups, first, read_keys, tls.clone(), rekey);
+        let config = Config { applications, quotas, guests_max, rekeyed, address, tls, drain };
+        tokio::select! {
+            served = serve(listener, http, config, stop) => served?,
+            () = again => {}
+        }
         Ok(())
+    }
+
+    /// At each SIGHUP reads keys and certificates again. If one of the files is not as it should be
+    /// all stays as it is.
+    async fn read_again(
+        self,
+        mut hangups: Signal,
+        first: Option<PathBuf>,
+        read_keys: fn(&Path) -> anyhow::Result<Vec<Secret>>,
+        tls: Option<Tls>,
+        rekey: mpsc::Sender<Vec<Vec<Secret>>>,
+    ) {
+        let present = |file: &Path| {
+            // None is made now: it would lock out whoever has the key that was there.
+            ensure!(file.exists(), "the key file {} is not there", file.display());
+            read_keys(file)
+        };
+        while hangups.recv().await.is_some() {
+            let keys = self.keys(first.as_deref(), present);
+            let renewed = match (&tls, &self.tls_cert, &self.tls_key) {
+                (Some(tls), Some(certificates), Some(key)) => tls.renew(certificates, key),
+                _ => Ok(()),
+            };
+            if let Err(error) = renewed {
+                tracing::error!("the certificate stays as it was: {error}");
+            }
+            match keys {
+                Ok(keys) => {
+                    // In the order of their names, as at the start. The service may be at its end.
+                    rekey.send(keys.into_values().collect()).await.ok();
+                }
+                Err(error) => tracing::error!("the keys stay as they were: {error:#}"),
+            }
+        }
+        // There will be no signal any more, and the service goes on.
+        std::future::pending::<()>().await;
     }
 }
 

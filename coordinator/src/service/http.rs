@@ -21,32 +21,23 @@ use bytes::Bytes;
 use channels::id::TaskId;
 use channels::outcome::Outcome;
 use channels::wire::{Secret, SpawnOptions};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 use serde_json::value::RawValue;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::desk::{Desk, Overview, Run};
 use super::jobs::{Declined, Job, Jobs, Order, State};
 use super::metrics;
-use crate::server::Wrap;
+use super::standing::Standing;
 
 /// Bytes of a request's body.
 const BODY_BYTES_MAX: usize = 16 << 20;
-/// Bodies that are read at once: what they take together is bounded.
-const BODIES_MAX: usize = 32;
 /// Time for TLS, for a request's head (from the last answer on), and for its body.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(15);
 /// Longest time that a request may wait for a job.
 const WAIT_MAX: Duration = Duration::from_secs(60);
-/// Connections at once.
-const CONNECTIONS_MAX: usize = 1024;
 /// The longest name of a task.
 const NAME_CHARACTERS_MAX: usize = 512;
 /// Jobs of a list.
@@ -59,7 +50,6 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub(super) struct Service {
     desk: Arc<Desk>,
     jobs: Vec<Arc<Jobs>>,
-    bodies: Semaphore,
 }
 
 /// Whose request it is, by its key.
@@ -87,15 +77,15 @@ impl IntoResponse for Refusal {
 impl From<Declined> for Refusal {
     fn from(declined: Declined) -> Self {
         let status = match declined {
-            Declined::Full | Declined::Heavy => StatusCode::TOO_MANY_REQUESTS,
             Declined::Refused(_) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::TOO_MANY_REQUESTS,
         };
         Self(status, declined.to_string())
     }
 }
 
 pub(super) fn routes(desk: Arc<Desk>, jobs: Vec<Arc<Jobs>>) -> Router {
-    let service = Arc::new(Service { desk, jobs, bodies: Semaphore::new(BODIES_MAX) });
+    let service = Arc::new(Service { desk, jobs });
     Router::new()
         .route("/v1/tasks", get(list).post(submit))
         .route("/v1/tasks/{id}", get(look))
@@ -132,6 +122,14 @@ async fn admit(
                       hexadecimal digits";
         return Err(Refusal(StatusCode::UNAUTHORIZED, reason.to_owned()));
     };
+    let allowance = &service.desk.allowances[application];
+    let standing = request.extensions().get::<Arc<Standing>>();
+    if let Some(Err(most)) = standing.map(|standing| standing.show(application, allowance)) {
+        let reason = format!("the application has {most} connections, as many as it may have");
+        let mut refused = Refusal(StatusCode::TOO_MANY_REQUESTS, reason).into_response();
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        return Ok(refused);
+    }
     request.extensions_mut().insert(Caller(application));
     Ok(next.run(request).await)
 }
@@ -192,7 +190,7 @@ async fn submit(
 ) -> Result<Response, Refusal> {
     let late = |_| Refusal(StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned());
     let read = async {
-        let _turn = service.bodies.acquire().await;
+        let _turn = service.desk.allowances[application].bodies.acquire().await;
         to_bytes(body, BODY_BYTES_MAX).await
     };
     let body = timeout(READ_TIMEOUT, read).await.map_err(late)?;
@@ -397,34 +395,4 @@ fn bad_query(error: &axum::extract::rejection::QueryRejection) -> Refusal {
 fn forgotten() -> Refusal {
     let reason = "there is no such task, or its outcome is not kept any more";
     Refusal(StatusCode::NOT_FOUND, reason.to_owned())
-}
-
-/// Accepts connections as long as it is polled.
-pub(super) async fn serve(listener: TcpListener, routes: Router, wrap: impl Wrap) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (routes, wrap) = (routes.clone(), wrap.clone());
-                tokio::spawn(async move {
-                    let Ok(Ok(stream)) = timeout(READ_TIMEOUT, wrap.wrap(stream)).await else {
-                        return;
-                    };
-                    let served = http1::Builder::new()
-                        .timer(TokioTimer::new())
-                        .header_read_timeout(READ_TIMEOUT)
-                        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
-                    if let Err(error) = served.await {
-                        tracing::debug!("an HTTP connection ended: {error}");
-                    }
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("no HTTP connection can be accepted: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
 }

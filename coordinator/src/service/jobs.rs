@@ -23,6 +23,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::desk::{Desk, Refused};
+use super::quota::Quota;
 
 /// Jobs of an application that have not ended.
 const PENDING_MAX: usize = 10_000;
@@ -67,6 +68,12 @@ pub(super) enum Declined {
     Full,
     #[error("the arguments of tasks that wait or run take {PENDING_BYTES_MAX} bytes already")]
     Heavy,
+    #[error("the application may have {0} tasks that wait or run")]
+    Tasks(u64),
+    #[error("the application's values, tasks and channels may take {0} bytes")]
+    Memory(u64),
+    #[error("the application may spawn {0} tasks a second")]
+    Fast(u64),
     #[error("{0}")]
     Refused(#[from] Refused),
 }
@@ -120,6 +127,12 @@ impl Jobs {
             return Err(Declined::Heavy);
         }
         let node = self.node(&mut table)?;
+        let allowance = &self.desk.allowances[self.application];
+        allowance.submit(bytes).map_err(|(quota, most)| match quota {
+            Quota::Tasks => Declined::Tasks(most),
+            Quota::Memory => Declined::Memory(most),
+            _ => Declined::Fast(most),
+        })?;
         let (task, result) = (TaskId::random(), ChannelId::random());
         table.next += 1;
         let number = table.next;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -14,9 +15,9 @@ use tokio_rustls::server::TlsStream;
 
 use crate::server::Wrap;
 
-/// A certificate, and its key.
+/// A certificate, and its key. Clones are the same.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls(Arc<Mutex<TlsAcceptor>>);
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
@@ -43,33 +44,46 @@ impl Tls {
     ///
     /// If a file cannot be read or is something else, or the two do not fit.
     pub fn read(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
-        let wrong = |file: &Path, expected, cause| TlsError::File {
-            file: file.display().to_string(),
-            expected,
-            cause,
-        };
-        let chain = CertificateDer::pem_file_iter(certificates)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .and_then(
-                |chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) },
-            )
-            .map_err(|cause| wrong(certificates, "certificates", cause))?;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|cause| wrong(key, "a private key", cause))?;
-        let provider = Arc::new(crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13])?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self(Arc::new(Mutex::new(acceptor(certificates, key)?))))
     }
+
+    /// Reads them again, for connections from now on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tls::read`]; then the old ones stay.
+    pub fn renew(&self, certificates: &Path, key: &Path) -> Result<(), TlsError> {
+        *self.0.lock() = acceptor(certificates, key)?;
+        Ok(())
+    }
+}
+
+fn acceptor(certificates: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+    let wrong = |file: &Path, expected, cause| TlsError::File {
+        file: file.display().to_string(),
+        expected,
+        cause,
+    };
+    let chain = CertificateDer::pem_file_iter(certificates)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .and_then(|chain| if chain.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(chain) })
+        .map_err(|cause| wrong(certificates, "certificates", cause))?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|cause| wrong(key, "a private key", cause))?;
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 impl Wrap for Tls {
     type Stream = TlsStream<TcpStream>;
 
     async fn wrap(&self, stream: TcpStream) -> io::Result<Self::Stream> {
-        self.0.accept(stream).await
+        let acceptor = self.0.lock().clone();
+        acceptor.accept(stream).await
     }
 }
 

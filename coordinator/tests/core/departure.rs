@@ -111,6 +111,42 @@ fn a_goodbye_with_tasks_under_way_is_a_loss() {
     assert!(is_lost, "{ended:?}");
 }
 
+/// The attempts of a task whose workers all go after the same time.
+fn cut_off(retries: u32, ran_ms: u64, life_ms: u64) -> (u32, String) {
+    let mut bench = Bench::new(1);
+    let (task, result) = bench.spawn(retries, Vec::new());
+    bench.receive(CLIENT, result, 1);
+    for attempt in 1..=20 {
+        let worker = bench.worker(u64::from(attempt));
+        assert_eq!(run(&bench.sent(worker)).0, attempt);
+        bench.frame(worker, draining());
+        bench.take();
+        bench.frame(worker, Frame::CutOff { task, attempt, ran_ms, life_ms });
+        bench.frame(worker, Frame::Goodbye {});
+        let commands = bench.commands.iter();
+        let mut frames = commands.filter_map(|command| match command {
+            Command::Send { session: CLIENT, frame: Frame::Offer { parcel, .. } } => Some(parcel),
+            _ => None,
+        });
+        if let Some(parcel) = frames.next() {
+            return (attempt, String::from_utf8_lossy(&parcel.payload).into_owned());
+        }
+    }
+    panic!("it runs on and on");
+}
+
+/// What came late costs no retry, though not for ever; what had all the time would never end.
+#[test]
+fn a_task_that_is_cut_off_is_judged_by_the_time_it_had() {
+    let (attempts, said) = cut_off(5, 960, 1000);
+    assert!(attempts == 1 && said.contains("make the task smaller"), "{attempts}: {said}");
+    assert!(said.contains("960ms of the 1s"), "{said}");
+    assert_eq!(cut_off(2, 500, 1000).0, 3 + 3, "three are spared, and three are counted");
+    assert_eq!(cut_off(1, 960, 0).0, 3 + 2, "it was not the worker's time");
+    let (attempts, said) = cut_off(0, 1, 1000);
+    assert!(attempts == 1 && said.contains("its time is over"), "it may not run twice: {said}");
+}
+
 /// With a policy at the wheel the same: none of its tasks comes back to the worker that leaves.
 #[test]
 fn a_policy_takes_a_worker_that_drains_for_gone() {

@@ -1,6 +1,6 @@
 //! What one session may have: its limits are counted, and what is given back does not count.
 
-use coordinator::Limits;
+use coordinator::{Limits, Load, Room};
 
 use super::peers::assert_closed;
 use super::*;
@@ -125,4 +125,64 @@ fn arguments_and_outcomes_are_the_spawners() {
     assert_open(&mut bench);
     spawn(&mut bench, 9000);
     assert_closed(&mut bench, CLIENT, "that its tasks returned");
+}
+
+fn room(tasks: usize, bytes: usize) -> Room {
+    Room(Load { tasks, bytes, ..Room::default().0 })
+}
+
+/// What all sessions may have is counted too: one task more never starts, and the rest goes on.
+#[test]
+fn a_task_for_which_there_is_no_room_never_starts() {
+    for limits in [room(3, usize::MAX), room(100, 4 * 1024 + 1000)] {
+        let mut bench = Bench::new(1);
+        bench.core.limit(limits);
+        let channel = bench.channel(1);
+        let tasks: Vec<_> = (0..4).map(|_| bench.spawn(0, passages(channel))).collect();
+        assert_eq!(bench.core.load().tasks, 3);
+        assert_open(&mut bench);
+        bench.receive(CLIENT, tasks[3].1, 1);
+        let said = format!("{:?}", bench.sent(CLIENT));
+        assert!(said.contains("Offer"), "its outcome: {said}");
+        bench.accept(CLIENT, tasks[3].1, 1);
+        bench.frame(CLIENT, Frame::Abort { task: tasks[0].0 });
+        bench.spawn(0, Vec::new());
+        assert_eq!(bench.core.load().tasks, 3, "there is room again");
+    }
+}
+
+/// Beyond the bytes the one who has the most is cut off, whoever sent the last of them; the next
+/// only if that does not do.
+#[test]
+fn values_for_which_there_is_no_room_cost_whoever_has_the_most() {
+    let (mut bench, worker, channel, _) = with_worker(0, 0);
+    bench.core.limit(room(100, 40_000));
+    for operation in 0..3 {
+        bench.send(worker, channel, operation, of_bytes(10_000));
+    }
+    bench.send(CLIENT, channel, 7, of_bytes(4000));
+    assert_open(&mut bench);
+    bench.send(CLIENT, channel, 8, of_bytes(6000));
+    assert_closed(&mut bench, worker, "more than 40000 bytes here, and it has the most");
+    let load = bench.core.load().bytes;
+    assert!((10_000..15_000).contains(&load), "{load}: what the other sent is there still");
+}
+
+/// Nothing is counted that is gone.
+#[test]
+fn the_load_is_what_is_there() {
+    let mut bench = Bench::new(1);
+    let none = bench.core.load();
+    let channel = bench.channel(10);
+    bench.send(CLIENT, channel, 1, of_bytes(5000));
+    let (task, result) = bench.spawn(1, passages(channel));
+    let worker = bench.worker(1);
+    bench.send(worker, channel, 1, of_bytes(700));
+    assert!(bench.core.load().bytes > none.bytes + 5700);
+    let usage = Usage::default();
+    bench.frame(worker, Frame::Finished { task, attempt: 1, outcome: of_bytes(900), usage });
+    bench.frame(CLIENT, Frame::Detach { channel: result, side: Side::Receive, arrivals: 1 });
+    bench.detach(CLIENT, channel);
+    bench.detach(worker, channel);
+    assert_eq!(bench.core.load(), none);
 }

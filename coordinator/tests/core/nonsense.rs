@@ -117,6 +117,12 @@ impl History {
             return Frame::Draining { reason: String::new() };
         }
         let mine = self.runs.iter().position(|(whose, ..)| *whose == node);
+        if let Some((_, task, attempt)) = mine.map(|at| self.runs[at])
+            && self.below(20) == 0
+        {
+            let (ran_ms, life_ms) = (self.below(3) as u64, self.below(3) as u64);
+            return Frame::CutOff { task, attempt, ran_ms, life_ms };
+        }
         let (task, attempt) = mine.map_or((TaskId(1), 1), |at| {
             let (_, task, attempt) = self.runs.remove(at);
             (task, attempt)
@@ -223,6 +229,7 @@ fn nothing_panics_and_nothing_stays() {
         let mut history = History::new(seed);
         steps += history.run();
         assert_eq!(history.bench.core.channels(), 0, "seed {seed}");
+        assert_eq!(history.bench.core.load(), Default::default(), "seed {seed}");
     }
     assert!(steps > 1000 * STEPS / 4, "the histories are long enough: {steps}");
 }

@@ -95,6 +95,7 @@ impl Builder {
                     cores,
                     memory_bytes,
                     trial,
+                    until: None,
                     at_end: |_| {},
                 };
                 match worker::serve(&settings) {

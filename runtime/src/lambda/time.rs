@@ -39,6 +39,12 @@ impl Times {
         Self { begun: (Instant::now(), now), drain, leave, cut: limit - margin, limit }
     }
 
+    /// When tasks should be at their end: they have as long as anything else here to say so.
+    pub(super) fn until(&self) -> SystemTime {
+        let margin = self.limit - self.cut;
+        self.begun.1 + self.leave.saturating_sub(margin)
+    }
+
     /// How long threads that still run may take to end.
     pub(super) fn patience(&self) -> Duration {
         (self.limit - self.cut) / 2
@@ -68,6 +74,14 @@ mod tests {
         assert_eq!(times(60_000, 0.8), [48_000, 57_600, 58_800]);
         assert_eq!(times(3_000, 0.95), [2_600, 2_600, 2_800]);
         assert_eq!(times(400, 0.8), [200, 200, 300]);
+    }
+
+    #[test]
+    fn tasks_are_told_before_they_are_given_up() {
+        let now = today();
+        let until = |ms| Times::new(now, now + Duration::from_millis(ms), 0.8).until();
+        assert_eq!(until(900_000), now + Duration::from_secs(885));
+        assert_eq!(until(400), now + Duration::from_millis(100));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Serving, Worker};
+use crate::context::now;
 use crate::deadlock::OwnThread;
 
 /// Ends a worker from outside. It holds no thread.
@@ -70,6 +71,16 @@ impl Control {
 
     /// Goes now. What is under way is lost, and the coordinator knows it at once.
     pub(crate) fn leave(&self) {
+        let (until, since) = (self.worker.until, self.worker.since);
+        let is_over = until.is_some_and(|until| until <= now());
+        let life_ms = if is_over { since.elapsed().as_millis() as u64 } else { 0 };
+        let held = self.worker.held();
+        for ((task, attempt), grip) in &held.attempts {
+            let (task, attempt) = (*task, *attempt);
+            let ran_ms = grip.letter.running().as_millis() as u64;
+            self.worker.node.push(Frame::CutOff { task, attempt, ran_ms, life_ms });
+        }
+        drop(held);
         self.worker.node.push(Frame::Goodbye {});
     }
 
@@ -181,6 +192,7 @@ mod tests {
                 memory_bytes: 1 << 30,
                 cores: None,
                 trial: None,
+                until: None,
                 at_end: |_| {},
             };
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -60,6 +60,9 @@ async fn answer(fleet: Arc<Fleet>, asked: Asked) -> Said {
         ("GET", ["2019-09-30", "functions", name, "concurrency"]) => {
             ("lambda:GetFunctionConcurrency", *name)
         }
+        ("GET", ["2019-09-25", "functions", name, "event-invoke-config"]) => {
+            ("lambda:GetFunctionEventInvokeConfig", *name)
+        }
         _ => return no(404, "UnknownOperationException", "no such operation here"),
     };
     if let Some(refused) = unauthorised(&fleet, &asked, action) {
@@ -79,6 +82,15 @@ async fn answer(fleet: Arc<Fleet>, asked: Asked) -> Said {
             }
             None => say(200, "{}"),
         },
+        "lambda:GetFunctionEventInvokeConfig" => {
+            let (retries, age) = (function.retries, function.event_age_max.as_secs());
+            if (retries, age) == (2, 6 * 3600) {
+                let message = "The function doesn't have an EventInvokeConfig";
+                return no(404, "ResourceNotFoundException", message);
+            }
+            let body = json!({ "MaximumRetryAttempts": retries, "MaximumEventAgeInSeconds": age });
+            say(200, body.to_string())
+        }
         _ => {
             let architecture = if function.is_arm { "arm64" } else { "x86_64" };
             let variables: BTreeMap<_, _> = function.environment.iter().cloned().collect();

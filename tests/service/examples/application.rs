@@ -22,6 +22,13 @@ async fn add(a: i64, b: i64) -> i64 {
     a + b
 }
 
+/// Takes its time.
+#[task]
+async fn slow_square(number: u64, milliseconds: u64) -> u64 {
+    runtime::after(Duration::from_millis(milliseconds)).recv().await.ok();
+    number * number
+}
+
 /// What JSON calls an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Greeting {
@@ -77,8 +84,27 @@ async fn large(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
+/// Spawns so many tasks, waits for all, and then for one more.
+async fn crowd(count: usize) {
+    let tasks: Vec<_> = (0..count).map(|_| spawn(nothing())).collect();
+    let mut ended = 0;
+    for task in tasks {
+        match task.await {
+            Ok(()) => ended += 1,
+            Err(error) => println!("{error}"),
+        }
+    }
+    if spawn(nothing()).await.is_ok() {
+        println!("{ended} and one");
+    }
+}
+
 #[runtime::main]
 async fn main() {
+    if std::env::args().nth(1).as_deref() == Some("crowd") {
+        let count = std::env::args().nth(2).and_then(|text| text.parse().ok());
+        return crowd(count.unwrap_or(1)).await;
+    }
     let count: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100);
     let pause = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(0);
     let (numbers, numbers_there) = channel(0);

@@ -63,5 +63,16 @@ macro_rules! with_workers {
             /// The arguments, as they came.
             arguments: Parcel,
         }
+        /// Worker: an attempt that is under way now that it must go. `Goodbye` follows.
+        93 CutOff {
+            /// The task.
+            task: TaskId,
+            /// Which attempt.
+            attempt: u32,
+            /// For how long it ran.
+            ran_ms: u64,
+            /// How long the worker was there, if it goes because its time is over; else 0.
+            life_ms: u64,
+        }
     } };
 }

@@ -18,8 +18,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// The launches that have not ended.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// Workers at once, at most: those of the function's reserved concurrency.
-    limit: usize,
     waiting: BTreeSet<u64>,
     asked: BTreeSet<u64>,
     /// Accepted, and when the launch was asked for.
@@ -33,9 +31,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(limit: Option<usize>) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            limit: limit.unwrap_or(usize::MAX),
             waiting: BTreeSet::new(),
             asked: BTreeSet::new(),
             accepted: BTreeMap::new(),
@@ -61,17 +58,24 @@ impl Pace {
         self.since.remove(&launch);
     }
 
-    /// The launch to invoke now, if there is one.
-    pub(super) fn next(&mut self, now: Duration) -> Option<u64> {
+    /// Whether a launch could be invoked now.
+    pub(super) fn is_ready(&self, now: Duration) -> bool {
         // While it is throttled one call at a time finds out whether it still is.
         let calls_max = if self.refusals > 0 { 1 } else { CALLS_MAX };
-        let in_flight = self.asked.len() + self.accepted.len() + self.there.len();
-        if now < self.pause_until || self.asked.len() >= calls_max || in_flight >= self.limit {
-            return None;
-        }
-        let launch = self.waiting.pop_first()?;
+        now >= self.pause_until && self.asked.len() < calls_max && !self.waiting.is_empty()
+    }
+
+    /// The launch to invoke now, if there is one.
+    pub(super) fn next(&mut self, now: Duration) -> Option<u64> {
+        let launch = self.is_ready(now).then(|| self.waiting.pop_first())??;
         self.asked.insert(launch);
         Some(launch)
+    }
+
+    /// There is no slot for those that wait; who they are. Their time begins when there is one.
+    pub(super) fn on_queued(&mut self, now: Duration) -> BTreeSet<u64> {
+        self.since.extend(self.waiting.iter().map(|launch| (*launch, now)));
+        self.waiting.clone()
     }
 
     /// Lambda has accepted it.
@@ -146,24 +150,21 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_in_flight_as_are_reserved() {
-        let mut pace = Pace::new(Some(3));
-        (1..=5).for_each(|launch| pace.add(seconds(0), launch));
-        assert_eq!(drawn(&mut pace, seconds(0)), [1, 2, 3]);
-        pace.on_accepted(seconds(0), 1);
-        pace.on_hello(1);
-        assert!(drawn(&mut pace, seconds(1)).is_empty(), "it is there still");
-        pace.remove(1);
-        assert_eq!(drawn(&mut pace, seconds(1)), [4]);
-        pace.remove(2);
-        pace.remove(5);
-        assert!(drawn(&mut pace, seconds(1)).is_empty(), "nobody wants the last");
-        assert!(pace.late(seconds(100), PATIENCE).is_empty(), "who waits for room is not late");
+    fn who_waits_for_a_slot_is_not_late() {
+        let mut pace = Pace::new();
+        (1..=2).for_each(|launch| pace.add(seconds(0), launch));
+        assert_eq!(pace.next(seconds(0)), Some(1));
+        assert_eq!(pace.on_queued(seconds(90)), BTreeSet::from([2]));
+        assert!(pace.late(seconds(100), PATIENCE).is_empty());
+        assert_eq!(pace.next(seconds(100)), Some(2));
+        pace.on_refused(seconds(100), 2, Duration::ZERO, 0.0);
+        assert!(pace.late(seconds(114), PATIENCE).is_empty(), "it was not refused for long");
+        assert_eq!(pace.late(seconds(115), PATIENCE), [(2, false)]);
     }
 
     #[test]
     fn throttling_holds_all_up_and_then_one_tries() {
-        let mut pace = Pace::new(None);
+        let mut pace = Pace::new();
         (1..=20).for_each(|launch| pace.add(seconds(0), launch));
         assert_eq!(drawn(&mut pace, seconds(0)).len(), CALLS_MAX);
         (1..=16).for_each(|launch| pace.on_refused(seconds(0), launch, Duration::ZERO, 1.0));
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn pauses_are_by_chance() {
         for (chance, expected) in [(0.0, 0), (0.5, 100), (1.0, 200)] {
-            let mut pace = Pace::new(None);
+            let mut pace = Pace::new();
             pace.add(seconds(0), 1);
             drawn(&mut pace, seconds(1));
             pace.on_refused(seconds(1), 1, Duration::ZERO, chance);
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn whoever_says_nothing_is_given_up() {
-        let mut pace = Pace::new(None);
+        let mut pace = Pace::new();
         (1..=3).for_each(|launch| pace.add(seconds(0), launch));
         drawn(&mut pace, seconds(0));
         pace.on_hello(1);

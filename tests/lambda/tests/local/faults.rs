@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lambda_local::{Function, Outcome};
-use runtime::{JoinError, Receiver, Sender, channel, spawn, task};
+use coordinator::platform::{Ended, Launch, Platform};
+use lambda_local::{Function, LocalLambda, Outcome};
+use runtime::platform::aws::Aws;
+use runtime::{JoinError, Receiver, Secret, Sender, channel, spawn, task};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
-use crate::site::{answer, eventually, function, on_lambda, on_lambda_with, workers};
+use crate::site::{answer, eventually, function, on_lambda, on_lambda_with, options, workers};
 
 fn signal(process: u32, signal: Signal) {
     let process = Pid::from_raw(process as i32).expect("a process id is above zero");
@@ -131,6 +133,36 @@ fn reserved_concurrency_is_respected() {
         assert!(processes.len() <= 2, "{processes:?}");
         assert!(runtime::stats().await.unwrap().launches <= 4);
         eventually("all have ended", || !lambda.invocations().is_empty()).await;
+    });
+}
+
+/// They are one number for all clients of an application, each of which has a coordinator.
+#[test]
+fn reserved_concurrency_is_shared_by_all_clients_of_an_application() {
+    let mut silent = Function::new("worker", "sleep");
+    silent.arguments = vec!["60".into()];
+    silent.reserved = Some(2);
+    let lambda = LocalLambda::start(silent).expect("loopback works");
+    let mut first = Aws::connect(options(&lambda)).expect("it is there");
+    let mut second = first.again().expect("a thread can be had");
+    let (tell, _told) = tokio::sync::mpsc::unbounded_channel();
+    let launch = |number| {
+        let launch = Launch { number, secret: Secret::random(), coordinator: String::new() };
+        (launch, Ended::new(number, tell.clone()))
+    };
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    executor.expect("an executor can be had").block_on(async {
+        for number in [1, 2] {
+            let (launch, ended) = launch(number);
+            first.launch(launch, ended);
+        }
+        eventually("both run", || lambda.sandboxes().len() == 2).await;
+        let (launch, ended) = launch(1);
+        second.launch(launch, ended);
+        eventually("the third waits", || second.queued() == [1]).await;
+        assert!(first.queued().is_empty());
+        first.stop(2);
+        eventually("its turn has come", || second.queued().is_empty()).await;
     });
 }
 

@@ -1,9 +1,11 @@
 //! Workers at the end of their time.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use lambda_local::{Function, Outcome};
-use runtime::{JoinError, Place, Policy, RecvError, Sender, channel, spawn, task};
+use runtime::{
+    Context, JoinError, Place, Policy, Receiver, RecvError, Sender, channel, spawn, task,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
@@ -51,14 +53,68 @@ fn a_task_that_outlives_the_limit_is_lost_and_says_why() {
     let function = Function { timeout: Duration::from_millis(1500), ..function() };
     on_lambda(function, workers(1), async |lambda| {
         let (done_in, done) = channel(1);
-        let error = spawn(nap(60_000, done_in, 1)).await.unwrap_err();
+        let error = spawn(nap(60_000, done_in, 1).retry(9)).await.unwrap_err();
         let says_why = |cause: &str| cause.contains("its time limit is near");
         assert!(matches!(&error, JoinError::WorkerLost(cause) if says_why(cause)), "{error}");
+        assert!(error.to_string().contains("make the task smaller"), "{error}");
         assert!(matches!(done.recv().await, Err(RecvError::Lost(cause)) if says_why(&cause)));
         eventually("it has answered", || !lambda.invocations().is_empty()).await;
         let account = answer(&lambda.invocations()[0]);
         assert_eq!(account["cut_off"], 1, "{account}");
         assert_eq!(account["drained"], "its time limit is near");
+        // Another try would have been as long, and no better.
+        assert_eq!(runtime::stats().await.unwrap().launches, 1);
+    });
+}
+
+#[task]
+async fn hold(who: Sender<u32>, until: Receiver<()>) -> u32 {
+    who.send(std::process::id()).await.unwrap();
+    until.recv().await.ok();
+    std::process::id()
+}
+
+/// What began late on its worker and is cut off with it has not used up a retry.
+#[test]
+fn a_task_that_came_late_may_be_tried_as_often_as_before() {
+    let mut function = Function { timeout: Duration::from_secs(3), ..function() };
+    function.environment.push(("FARSPAWN_DRAIN_AT".to_owned(), "0.95".to_owned()));
+    on_lambda(function, workers(1), async |_lambda| {
+        let ((done_in, _done), (who_in, who)) = (channel(1), channel(0));
+        let (until_in, until) = channel(0);
+        let first = spawn(nap(400, done_in, 1));
+        sleep(Duration::from_millis(300)).await;
+        let late = spawn(hold(who_in, until).retry(1));
+        let cut_off = who.recv().await.unwrap();
+        first.await.unwrap();
+        let killed = who.recv().await.unwrap();
+        let process = Pid::from_raw(killed as i32).unwrap();
+        kill_process(process, Signal::KILL).unwrap();
+        let last = who.recv().await.unwrap();
+        assert!(cut_off != killed && killed != last);
+        drop(until_in);
+        assert_eq!(late.await, Ok(last));
+    });
+}
+
+/// How long a context has that is to have an hour, in milliseconds.
+#[task]
+async fn an_hour() -> u128 {
+    let (context, _) = Context::background().with_timeout(Duration::from_secs(3600));
+    let left = |deadline: SystemTime| deadline.elapsed().err().map(|left| left.duration());
+    context.deadline().and_then(left).unwrap_or_default().as_millis()
+}
+
+#[test]
+fn no_context_is_longer_than_its_workers_life() {
+    let function = Function { timeout: Duration::from_secs(30), ..function() };
+    on_lambda(function, workers(1), async |_lambda| {
+        let left = spawn(an_hour()).await.unwrap();
+        // 30 s, but for three margins of 0.6 s.
+        assert!((1..=28_200).contains(&left), "{left}");
+        let (here, _) = Context::background().with_timeout(Duration::from_secs(3600));
+        let hour = here.deadline().unwrap().elapsed().unwrap_err().duration();
+        assert!(hour > Duration::from_secs(3000), "the client has no end");
     });
 }
 

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use lambda_local::{ACCESS_KEY, Function, LocalLambda, Refusal};
-use runtime::platform::aws::{Aws, Options};
+use runtime::platform::aws::{Aws, Events, Options};
 use runtime::{JoinError, spawn, task};
 
 use crate::site::{answer, eventually, function, on_lambda, options, workers};
@@ -36,6 +36,22 @@ fn the_function_is_looked_at() {
     assert!(seen.arn.ends_with(":function:worker"));
     let by_arn = Options { function: seen.arn.clone(), ..options(&lambda) };
     assert_eq!(Aws::connect(by_arn).unwrap().function(), seen);
+}
+
+/// What Lambda does with launches that fail.
+#[test]
+fn retries_are_looked_at() {
+    let look = |function: Function| {
+        let lambda = LocalLambda::start(function).unwrap();
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        executor.unwrap().block_on(Events::look(&options(&lambda))).unwrap()
+    };
+    let default = look(function());
+    assert_eq!((default.retries, default.age_max.as_secs()), (2, 21_600));
+    assert!(!default.is_configured);
+    let age = Duration::from_secs(60);
+    let frugal = look(Function { retries: 0, event_age_max: age, ..function() });
+    assert_eq!((frugal.retries, frugal.age_max, frugal.is_configured), (0, age, true));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Programs that use a coordinator elsewhere.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 
-use farspawn_service_tests::{Answer, Site};
+use farspawn_service_tests::{Answer, Site, program, signal};
 use serde_json::json;
 
 /// Starts a client, and waits until it is at work.
@@ -45,7 +45,7 @@ fn several_clients_are_there_at_once() {
 
 #[test]
 fn a_killed_client_leaves_nothing_behind() {
-    let site = Site::start(&["--clients", "1"]);
+    let site = Site::start(&["--clients", "1", "--lease-ms", "4000"]);
     let (mut killed, _says) = begin(&site, 1, &["100000", "10"]);
     killed.kill().expect("it is a child");
     killed.wait().expect("it is a child");
@@ -123,4 +123,32 @@ fn who_does_not_end_in_time_is_told() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("the coordinator has ended"), "{said}");
     assert_eq!(site.wait().0, 0);
+}
+
+/// Without any application, for one client, it stops as gracefully.
+#[test]
+fn a_coordinator_for_one_client_tells_it_that_it_stops() {
+    for name in ["-TERM", "-INT"] {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let key = folder.path().join("key");
+        let mut command = Command::new(program("farspawn"));
+        command.args(["coordinator", "--key-file"]).arg(&key).arg("--");
+        command.arg(program("application")).stdout(Stdio::piped());
+        let mut coordinator = command.spawn().expect("it is built");
+        let mut line = String::new();
+        let stdout = coordinator.stdout.take().expect("it is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says where it is");
+        let mut client = Command::new(program("application"));
+        client.args(["100000", "10"]).env("FARSPAWN_COORDINATOR", line.trim());
+        client.env("FARSPAWN_KEY", std::fs::read_to_string(&key).expect("it was made"));
+        client.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut client = client.spawn().expect("it is built");
+        let mut begun = [0; 5];
+        client.stdout.as_mut().expect("it is piped").read_exact(&mut begun).expect("it begins");
+        signal(&coordinator, name);
+        assert_eq!(coordinator.wait().expect("it is a child").code(), Some(0), "{name}");
+        let output = client.wait_with_output().expect("it is a child");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("the coordinator has ended"), "{said}");
+    }
 }

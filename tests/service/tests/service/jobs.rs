@@ -144,7 +144,7 @@ fn large_results_come_whole_and_the_service_says_how_it_is() {
     assert!(metrics.head.contains("text/plain; version=0.0.4"), "{metrics:?}");
     assert!(metrics.text.contains("\nfarspawn_tasks_ended_total{application=\"a\"} 1\n"));
     let names: Vec<&str> = metrics.text.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(names.len(), 13);
+    assert_eq!(names.len(), 24);
     let runs = site.ask("GET /v1/runs", Some(&key), "").json;
     let run = &runs[0];
     assert_eq!((&run["client"], &run["has_ended"]), (&json!("http"), &json!(false)), "{runs}");
