@@ -43,6 +43,15 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// Encodes a value behind what is there.
+pub(crate) fn append<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    let written = bincode::serde::encode_into_std_write(value, out, configuration());
+    written.map(drop).map_err(|error| CodecError(format!("the value cannot be encoded: {error}")))
+}
+
 /// Writes a value as JSON, for a program of any language.
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
     let text = serde_json::to_string(value)

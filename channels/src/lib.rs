@@ -149,6 +149,7 @@ pub mod select;
 pub mod session;
 pub mod settling;
 mod stream;
+mod tail;
 pub mod transfer;
 #[doc(hidden)]
 pub mod trial;

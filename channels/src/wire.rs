@@ -14,6 +14,7 @@
 #[macro_use]
 mod macros;
 mod batch;
+mod brought;
 mod field;
 mod frames;
 mod limits;
@@ -28,10 +29,11 @@ pub use limits::{
     FRAME_BYTES_MAX, HANDLES_MAX, MESSAGE_BYTES_MAX, PARCELS_MAX, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
 };
 pub use malformed::MalformedFrame;
+pub use parcels::{Gathered, Parcels, Values};
 pub use value::{
     Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, Usage,
     Vitals, nonce,
 };
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 10;
+pub const PROTOCOL_VERSION: u16 = 11;

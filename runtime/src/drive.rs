@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use channels::node::Later;
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -179,10 +180,12 @@ impl Drive {
         self.turn_of_leader(true);
         loop {
             self.leader.begin();
-            if woken.is_due.swap(false, SeqCst)
-                && let Poll::Ready(output) = pin!(&mut main).poll(&mut Context::from_waker(&waker))
-            {
-                return Ok(output);
+            if woken.is_due.swap(false, SeqCst) {
+                let _tells = Later::begin();
+                let context = &mut Context::from_waker(&waker);
+                if let Poll::Ready(output) = pin!(&mut main).poll(context) {
+                    return Ok(output);
+                }
             }
             steps = (steps + 1) % STEPS_MAX;
             if self.is_due.load(SeqCst) || steps == 0 {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use channels::id::TaskId;
-use channels::node::Node;
+use channels::node::{Later, Node};
 
 use crate::occupancy::Seat;
 
@@ -154,6 +154,7 @@ impl<F: Future + Unpin> Future for Fenced<F> {
         let this = &mut *self;
         let before = POLLED.replace(Some(this.identity.clone()));
         let _restore = Restore(before);
+        let _tells = Later::begin();
         Pin::new(&mut this.inner).poll(context)
     }
 }

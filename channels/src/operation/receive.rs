@@ -17,9 +17,10 @@ use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Heard, Node};
+use crate::tail::Grown;
 use crate::transfer;
 use crate::waiting::{self, marked};
-use crate::wire::{End, Frame, Parcel};
+use crate::wire::{End, Frame, Parcel, Side};
 
 /// A receive, wherever its channel is.
 pub(crate) enum ReceiveOperation {
@@ -40,6 +41,11 @@ impl ReceiveOperation {
     ) -> Poll<Outcome<T>> {
         match self {
             Self::New => {
+                if shared.seems_away()
+                    && let Some(outcome) = self.join(shared)
+                {
+                    return Poll::Ready(outcome);
+                }
                 let mut core = shared.lock();
                 // Here and below nothing is done between taking a value and returning it: so it is
                 // moved once.
@@ -76,6 +82,20 @@ impl ReceiveOperation {
         self.start_slow(shared, core, waker)
     }
 
+    /// Takes what was offered ahead, together with what was taken before and nobody was told of.
+    fn join<T: Message>(&mut self, shared: &Shared<T>) -> Option<Outcome<T>> {
+        transfer::with_space(|payload| {
+            let taken = shared.with_tail(Side::Receive, |tail| tail.take(payload));
+            let (codec, grown) = taken.filter(|(_, grown)| *grown != Grown::Not)?;
+            *self = Self::Done;
+            if grown == Grown::Enough {
+                shared.tell_home();
+            }
+            let value = transfer::read(codec, payload);
+            Some(value.map_err(|error| RecvError::Malformed(error.to_string())))
+        })
+    }
+
     #[cold]
     fn start_slow<T: Message>(
         &mut self,
@@ -89,7 +109,8 @@ impl ReceiveOperation {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             let stocked = node.take_stocked(&relayed.flow);
             drop(core);
-            if let Some(parcel) = stocked {
+            if let Some((parcel, tail)) = stocked {
+                tail.into_iter().for_each(|tail| shared.set_tail(Side::Receive, tail));
                 *self = Self::Done;
                 return Poll::Ready(unpack(&node, parcel));
             }

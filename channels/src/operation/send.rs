@@ -10,15 +10,17 @@ use super::Remote;
 use super::error::{SendError, TrySendError};
 use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
+use crate::codec;
 use crate::flow::Flow;
 use crate::handle::{Message, Sender};
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
+use crate::tail::Grown;
 use crate::transfer;
 use crate::waiting::{self, marked};
-use crate::wire::{End, Frame};
+use crate::wire::{End, Frame, Side};
 
 /// A send, wherever its channel is.
 pub struct SendOperation<T> {
@@ -65,6 +67,11 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
             Step::New => {
+                if shared.seems_away()
+                    && let Some(joined) = self.join(shared, waker)
+                {
+                    return joined;
+                }
                 let mut core = shared.lock();
                 if let Location::Local(chan) = &mut core.location
                     && chan.put(&mut self.value)
@@ -101,6 +108,29 @@ impl<T: Message> SendOperation<T> {
         self.start_slow(shared, core, waker)
     }
 
+    /// Sends under a credit with what was sent before and waits to leave.
+    fn join(&mut self, shared: &Shared<T>, waker: &Waker) -> Option<Poll<Outcome<T>>> {
+        let value = self.value.as_ref()?;
+        let grown = transfer::with_space(|payload| {
+            if !transfer::append(value, payload) {
+                return None;
+            }
+            shared.with_tail(Side::Send, |tail| tail.send(codec::CODEC, payload))
+        })?;
+        match grown {
+            Grown::Not => None,
+            Grown::Yes | Grown::Enough => {
+                self.value = None;
+                self.step = Step::Done;
+                Some(Poll::Ready(Ok(())))
+            }
+            Grown::Pause => {
+                waker.wake_by_ref();
+                Some(Poll::Pending)
+            }
+        }
+    }
+
     #[cold]
     fn start_slow(
         &mut self,
@@ -113,7 +143,7 @@ impl<T: Message> SendOperation<T> {
         if let Location::Relayed(relayed) = &core.location {
             let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            return self.start_remote(node, &flow, waker, Errand::Wait);
+            return self.start_remote(shared, node, &flow, waker, Errand::Wait);
         }
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
@@ -174,6 +204,7 @@ impl<T: Message> SendOperation<T> {
     /// Sends to the home, under a credit if there is one by the time that the value is encoded.
     fn start_remote(
         &mut self,
+        shared: &Shared<T>,
         node: Arc<Node>,
         flow: &Flow,
         waker: &Waker,
@@ -187,7 +218,13 @@ impl<T: Message> SendOperation<T> {
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
-        let Err(parcel) = node.send_prepaid(flow, parcel) else { return Poll::Ready(Ok(())) };
+        let parcel = match node.send_prepaid(flow, parcel) {
+            Ok(tail) => {
+                tail.into_iter().for_each(|tail| shared.set_tail(Side::Send, tail));
+                return Poll::Ready(Ok(()));
+            }
+            Err(parcel) => parcel,
+        };
         self.value = Some(value);
         let operation = node.begin(channel, waker.clone(), |operation| match errand {
             Errand::Wait => Frame::Send { channel, operation, parcel },
@@ -219,7 +256,7 @@ impl<T: Message> SendOperation<T> {
         if let Location::Relayed(relayed) = &core.location {
             let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            let started = self.start_remote(node, &flow, waker, Errand::Try);
+            let started = self.start_remote(shared, node, &flow, waker, Errand::Try);
             return started.map_err(TrySendError::from);
         }
         let outcome = match self.attempt_in(&mut core, &mut wakes) {

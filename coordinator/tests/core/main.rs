@@ -10,6 +10,7 @@ mod large;
 mod leases;
 mod limits;
 mod nonsense;
+mod passing;
 mod peers;
 mod policies;
 mod proposals;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions, Usage,
+    Build, End, Frame, PROTOCOL_VERSION, Parcel, Parcels, Passage, Role, Side, SpawnOptions, Usage,
 };
 use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
 
