@@ -10,8 +10,8 @@ pub struct Limits {
     pub operations_max: usize,
     /// What it has sent and nobody has taken, outcomes of the tasks that it spawned included.
     pub undelivered_bytes_max: usize,
-    /// What one channel holds of values that nobody has taken, in bytes, but for the last few: it is
-    /// full then, whatever its capacity, and sends wait.
+    /// What one channel holds of values that nobody has taken, in bytes, but for the last few: then
+    /// it is full, whatever its capacity, and sends wait.
     pub channel_bytes_max: usize,
     /// What waits for it to be read, in bytes. It may have asked for more: then its link ends only
     /// if it reads nothing for a while, or if it is a multiple of this.

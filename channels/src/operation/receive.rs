@@ -17,7 +17,6 @@ use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Heard, Node};
-use crate::tail::Grown;
 use crate::transfer;
 use crate::waiting::{self, marked};
 use crate::wire::{End, Frame, Parcel, Side};
@@ -80,20 +79,6 @@ impl ReceiveOperation {
             }
         }
         self.start_slow(shared, core, waker)
-    }
-
-    /// Takes what was offered ahead, together with what was taken before and nobody was told of.
-    fn join<T: Message>(&mut self, shared: &Shared<T>) -> Option<Outcome<T>> {
-        transfer::with_space(|payload| {
-            let taken = shared.with_tail(Side::Receive, |tail| tail.take(payload));
-            let (codec, grown) = taken.filter(|(_, grown)| *grown != Grown::Not)?;
-            *self = Self::Done;
-            if grown == Grown::Enough {
-                shared.tell_home();
-            }
-            let value = transfer::read(codec, payload);
-            Some(value.map_err(|error| RecvError::Malformed(error.to_string())))
-        })
     }
 
     #[cold]

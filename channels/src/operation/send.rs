@@ -10,14 +10,12 @@ use super::Remote;
 use super::error::{SendError, TrySendError};
 use crate::chan::{SendStatus, Tried};
 use crate::claim::{Waiting, Wakes};
-use crate::codec;
 use crate::flow::Flow;
 use crate::handle::{Message, Sender};
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Conclusion, Node};
-use crate::tail::Grown;
 use crate::transfer;
 use crate::waiting::{self, marked};
 use crate::wire::{End, Frame, Side};
@@ -106,29 +104,6 @@ impl<T: Message> SendOperation<T> {
             }
         }
         self.start_slow(shared, core, waker)
-    }
-
-    /// Sends under a credit with what was sent before and waits to leave.
-    fn join(&mut self, shared: &Shared<T>, waker: &Waker) -> Option<Poll<Outcome<T>>> {
-        let value = self.value.as_ref()?;
-        let grown = transfer::with_space(|payload| {
-            if !transfer::append(value, payload) {
-                return None;
-            }
-            shared.with_tail(Side::Send, |tail| tail.send(codec::CODEC, payload))
-        })?;
-        match grown {
-            Grown::Not => None,
-            Grown::Yes | Grown::Enough => {
-                self.value = None;
-                self.step = Step::Done;
-                Some(Poll::Ready(Ok(())))
-            }
-            Grown::Pause => {
-                waker.wake_by_ref();
-                Some(Poll::Pending)
-            }
-        }
     }
 
     #[cold]

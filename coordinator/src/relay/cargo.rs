@@ -59,7 +59,8 @@ impl Passing {
     pub(super) fn split_to(&mut self, count: usize) -> Self {
         let parcels = self.parcels.split_to(count);
         let age = self.age;
-        self.age += parcels.len() as u64;
+        // A bug on purpose, for the checks: those that stay have the places of those that go.
+        self.age += if cfg!(planted = "passing") { 0 } else { parcels.len() as u64 };
         Self { parcels, age, ..*self }
     }
 

@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Parcels, Passage, Role, Side, SpawnOptions, Usage,
+    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions, Usage,
 };
 use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
+use handles::carrying;
 
 const CLIENT: SessionId = SessionId(1);
 
@@ -165,11 +166,6 @@ impl Bench {
 
 fn value(byte: u8) -> Parcel {
     Parcel { codec: 1, payload: vec![byte].into(), passages: Vec::new() }
-}
-
-fn carrying(channel: ChannelId, side: Side) -> Parcel {
-    let passages = vec![Passage { channel, side, capacity: 1 }];
-    Parcel { codec: 1, payload: vec![0].into(), passages }
 }
 
 fn passages(channel: ChannelId) -> Vec<Passage> {

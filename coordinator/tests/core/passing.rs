@@ -1,4 +1,9 @@
 //! Values that pass through a channel in one piece, and every way in which a piece is taken apart.
+//!
+//! A bug planted on purpose must be found:
+//! `RUSTFLAGS='--cfg planted="passing"' cargo test -p farspawn-coordinator --test core passing`.
+
+use channels::wire::Parcels;
 
 use super::*;
 
