@@ -63,6 +63,7 @@ impl Tail {
     }
 
     /// One early offer was taken, and this piece of the stock follows it.
+    #[expect(clippy::disallowed_methods, reason = "only how long word waits depends on it")]
     pub(crate) fn of_takes(channel: ChannelId, first: u64, rest: Piece) -> Arc<Self> {
         let Piece { parcels, attempt, turn, .. } = rest;
         let begun = Instant::now();
