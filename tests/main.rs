@@ -5,6 +5,7 @@ mod cluster;
 mod coordinator;
 mod examples;
 mod failure;
+mod fairness;
 mod handshake;
 mod histories;
 mod landing;

@@ -141,6 +141,7 @@ pub mod line;
 mod location;
 mod lock;
 mod made;
+pub mod moved;
 pub mod node;
 mod operation;
 pub mod outcome;

@@ -34,6 +34,7 @@ use crate::line::Place;
 use crate::lock::{Guard, Lock};
 use crate::made::Made;
 use crate::node::Node;
+use crate::select::Reserve;
 use crate::settling::NEVER;
 use crate::tail::Tail;
 use crate::transfer::Stranded;
@@ -101,6 +102,8 @@ pub(crate) struct Relayed<T> {
     arrivals: [u32; 2],
     /// Operations that waited when the channel left, until their futures look.
     pub(crate) moved: Moved<T>,
+    /// How willing selects are to ask the home; see `select/asking.rs`.
+    pub(crate) reserve: Reserve,
     /// For when the channel comes home again: it gives no place that an operation still has in
     /// mind.
     successor: Option<Box<Chan<T, Waiting>>>,
@@ -135,8 +138,17 @@ impl<T> Relayed<T> {
             end: None,
         };
         let flow = node.open_flow(channel, capacity, arrivals);
-        let tails = [None, None];
-        Self { channel, node, flow, tails, arrivals, moved, successor: None, land }
+        Self {
+            channel,
+            node,
+            flow,
+            tails: [None, None],
+            arrivals,
+            moved,
+            reserve: Reserve::default(),
+            successor: None,
+            land,
+        }
     }
 }
 

@@ -254,8 +254,9 @@ impl Coordinator {
                 "it speaks protocol version {version}, the coordinator {PROTOCOL_VERSION}"
             ));
         }
-        let mut others = self.sessions.values().filter_map(|other| other.build.as_ref());
-        if let Some(other) = others.find(|other| *other != build) {
+        // All that are here are of one.
+        let other = self.sessions.values().find_map(|other| other.build.as_ref());
+        if let Some(other) = other.filter(|other| *other != build) {
             return Err(format!(
                 "its program is another than the client's: {build}, where {other} is expected"
             ));

@@ -200,7 +200,7 @@ impl Coordinate {
         policy = policy.with(self.policy);
         if is_billed {
             // Nor is a worker kept longer than pays.
-            let shape = policy.local_shape();
+            let shape = policy.worker_shape();
             policy.placement = Some(Choice::new(self.policy, shape, policy.workers_max));
         }
         let (lease, tariff) = (Duration::from_millis(self.lease_ms), self.tariff()?);

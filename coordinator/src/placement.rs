@@ -3,7 +3,7 @@
 //! A [`Placement`] is a pure state machine. [`Event`]s and the time go in, [`Command`]s come out.
 //! It sees tasks, kinds of tasks and workers as small numbers that its caller gives out and may
 //! give out again once the old bearer is gone; it knows no session, no frame and no clock. The
-//! coordinator's scheduler drives one for real, and [`crate::sim`] drives the same in virtual time.
+//! coordinator's scheduler drives one, for real and in the virtual time of [`crate::sim`].
 //!
 //! - [`conventional`]: an invocation a task, as without Farspawn.
 //! - [`paper`]: Algorithm 1 of the paper, line by line.
@@ -69,7 +69,8 @@ pub struct Usage {
     pub queued: Duration,
     /// Bytes that it moved over its worker's network.
     pub bytes: u64,
-    /// Bytes of the channel between it and its parent, wherever the ends were.
+    /// Bytes of channels whose other end was on another worker. 0 if it had none: nothing is known
+    /// then of what it would move elsewhere.
     pub channel_bytes: u64,
     /// Memory at its highest, in bytes.
     pub memory: u64,

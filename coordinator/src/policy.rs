@@ -17,6 +17,12 @@ pub struct Policy {
     pub workers_max: usize,
     /// Threads of a worker that has not yet said how many it has.
     pub threads: u32,
+    /// What a worker has that it does not say itself, if its platform knows: without, it is taken
+    /// to be on this machine.
+    pub shape: Option<Shape>,
+    /// Workers poll when a policy wants it, by reports. Else such a policy is asked as if all of
+    /// them polled whenever an answer may have changed.
+    pub workers_poll: bool,
     /// How long a worker without tasks is kept. The paper's is zero.
     pub idle_timeout: Duration,
     /// How long a launch may take until its worker says hello.
@@ -36,6 +42,8 @@ impl Default for Policy {
             thresholds: Thresholds::default(),
             workers_max: 2,
             threads: 2,
+            shape: None,
+            workers_poll: false,
             idle_timeout: Duration::from_secs(10),
             launch_timeout: Duration::from_secs(30),
             place: Place::Auto,
@@ -50,16 +58,16 @@ impl Policy {
     /// here. A worker costs nothing while it waits, so it is kept for `idle_timeout`.
     #[must_use]
     pub fn with(mut self, name: Name) -> Self {
-        let mut choice = Choice::new(name, self.local_shape(), self.workers_max);
+        let mut choice = Choice::new(name, self.worker_shape(), self.workers_max);
         choice.tuning.linger = self.idle_timeout;
         choice.tuning.idle_max = self.idle_timeout;
         self.placement = Some(choice);
         self
     }
 
-    /// What a worker on this machine is taken to have, until it says so itself.
-    pub fn local_shape(&self) -> Shape {
-        Shape {
+    /// What a worker is taken to have, until it says so itself.
+    pub fn worker_shape(&self) -> Shape {
+        self.shape.unwrap_or_else(|| Shape {
             threads: self.threads,
             cores: f64::from(self.threads),
             memory: u64::MAX >> 1,
@@ -67,6 +75,6 @@ impl Policy {
             // Its network is not the limit.
             network: 1e10,
             lifetime: self.thresholds.exec_timeout,
-        }
+        })
     }
 }

@@ -34,13 +34,13 @@ mod steer;
 use steer::Steer;
 
 /// Workers that failed to start, one after the other, before the tasks in the pool are given up,
-/// or, if there are other workers, before launches are spaced out.
+/// or, if there are other workers or will be, before launches are spaced out.
 const FAILED_LAUNCHES_MAX: u32 = 3;
 /// The first space between launches that fail; it doubles, up to 64 times as much.
 const LAUNCH_SPACE: Duration = Duration::from_millis(500);
 /// Tasks known at once. One more never starts. Fewer than the channels that a session may have, for
 /// each has one for its outcome.
-const TASKS_MAX: usize = 900_000;
+pub const TASKS_MAX: usize = 900_000;
 
 /// All tasks and workers.
 #[derive(Debug)]
@@ -323,7 +323,7 @@ impl Scheduler {
             steer.on_refused(now);
         }
         let Some(beyond) = self.failed_launches.checked_sub(FAILED_LAUNCHES_MAX) else { return };
-        if !self.workers.is_empty() {
+        if !self.workers.is_empty() || !self.starting.is_empty() {
             self.launch_after = now + LAUNCH_SPACE * (1 << beyond.min(6));
             return;
         }

@@ -1,10 +1,12 @@
-//! The policies in virtual time, on a model of the platform: what a workload costs and how long it
-//! takes, with a seed that gives the same history always.
+//! The coordinator under its policies in virtual time, on a model of the platform: what a workload
+//! costs and how long it takes, with a seed that gives the same history always.
 
 pub mod bound;
+mod driver;
 mod engine;
 pub mod evaluation;
 pub mod flags;
+mod launching;
 pub mod machine;
 pub mod model;
 pub mod outcome;
@@ -20,6 +22,7 @@ use outcome::Outcome;
 use workload::Workload;
 
 use crate::placement::{Choice, Refusal};
+use crate::scheduler::TASKS_MAX;
 
 /// Runs a workload under a policy.
 pub fn run(
@@ -29,6 +32,7 @@ pub fn run(
     seed: u64,
 ) -> Result<Outcome, Refusal> {
     let needs = workload.jobs.iter().map(|job| job.work.memory).fold(0.0, f32::max);
-    let policy = choice.build(needs as u64)?;
-    Ok(engine::Engine::new(model, workload, policy, seed).run())
+    let side = choice.build(needs as u64)?.worker_side();
+    let outcome = engine::Engine::new(model, workload, choice, side, seed).run();
+    if outcome.never_started > 0 { Err(Refusal::Tasks(TASKS_MAX)) } else { Ok(outcome) }
 }

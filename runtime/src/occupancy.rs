@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Re
 use std::task::{Context, Poll};
 
 use channels::blocking::{self, Wait};
-use channels::waiting;
+use channels::{moved, waiting};
 
 use crate::stopwatch::Stopwatch;
 
@@ -162,9 +162,11 @@ impl<F: Future + Unpin, N: Fn() + Clone + Unpin + 'static> Seated<F, N> {
                 }
             }
         });
+        moved::take();
         let mark = Stopwatch::begin_thread();
         let output = blocking::wait_for(inner);
         seat.watch.end(mark);
+        seat.watch.moved(moved::take());
         blocking::observe_with(|_| {});
         seat.park();
         output
@@ -177,9 +179,11 @@ impl<F: Future + Unpin, N: Fn() + Unpin> Future for Seated<F, N> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         self.seat.resume();
         waiting::take();
+        moved::take();
         let mark = self.seat.watch.begin_poll();
         let polled = Pin::new(&mut self.inner).poll(context);
         self.seat.watch.end(mark);
+        self.seat.watch.moved(moved::take());
         if polled.is_ready() {
             self.seat.park();
         } else if self.seat.wait() {
@@ -191,6 +195,10 @@ impl<F: Future + Unpin, N: Fn() + Unpin> Future for Seated<F, N> {
 
 #[cfg(test)]
 mod tests {
+    use channels::node::Node;
+    use channels::transfer;
+    use futures::FutureExt;
+
     use super::*;
 
     fn running(gauge: &Gauge) -> u32 {
@@ -218,6 +226,38 @@ mod tests {
         seat.park();
         seat.park();
         assert_eq!(running(&gauge), 0);
+    }
+
+    /// A task that sends so many bytes to a channel whose other end may be elsewhere, or is not.
+    #[track_caller]
+    fn check_moved(is_relayed: bool, on_thread: bool) {
+        let (sender, receiver) = channels::channel::<Vec<u8>>(1);
+        let node = Node::new(|| {});
+        if is_relayed {
+            transfer::pack(&node, &receiver).unwrap();
+        }
+        let seat = Arc::new(Seat::take(Arc::default(), false));
+        let sending = Box::pin(async move {
+            sender.send(vec![7; 1000]).now_or_never();
+        });
+        let seated = Seated::new(seat.clone(), sending, || {});
+        if on_thread {
+            seated.on_this_thread();
+        } else {
+            assert!(seated.now_or_never().is_some());
+        }
+        let moved = seat.watch.usage().channel_bytes;
+        let expected = if is_relayed { 1000..1010 } else { 0..1 };
+        assert!(expected.contains(&moved), "{moved} bytes, relayed: {is_relayed}");
+        assert_eq!(moved::take(), 0, "of no other task");
+    }
+
+    #[test]
+    fn a_task_is_told_what_it_moves_between_processes() {
+        for on_thread in [false, true] {
+            check_moved(true, on_thread);
+            check_moved(false, on_thread);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::send::{SendOperation, Step};
 use crate::codec;
 use crate::handle::Message;
 use crate::location::Shared;
+use crate::moved;
 use crate::tail::Grown;
 use crate::transfer;
 use crate::wire::Side;
@@ -25,7 +26,11 @@ impl<T: Message> SendOperation<T> {
             if !transfer::append(value, payload) {
                 return None;
             }
-            shared.with_tail(Side::Send, |tail| tail.send(codec::CODEC, payload))
+            let grown = shared.with_tail(Side::Send, |tail| tail.send(codec::CODEC, payload))?;
+            if grown == Grown::Yes {
+                moved::note(payload.len());
+            }
+            Some(grown)
         })?;
         match grown {
             Grown::Not => None,
@@ -49,6 +54,7 @@ impl ReceiveOperation {
             let taken = shared.with_tail(Side::Receive, |tail| tail.take(payload));
             let (codec, grown) = taken.filter(|(_, grown)| *grown != Grown::Not)?;
             *self = Self::Done;
+            moved::note(payload.len());
             if grown == Grown::Enough {
                 shared.tell_home();
             }

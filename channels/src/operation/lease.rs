@@ -25,6 +25,7 @@ use crate::handle::{Message, Receiver};
 use crate::id::{ChannelId, OperationId};
 use crate::line::Place;
 use crate::location::Location;
+use crate::moved;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
@@ -312,6 +313,7 @@ impl<T: Message> Leasing<'_, T> {
     fn lease(&self, remote: &Remote, stocked: Stocked, operation: OperationId) -> Outcome<T> {
         let (node, channel) = (&remote.node, remote.channel);
         let Stocked { parcel, attempt, .. } = stocked;
+        moved::note(parcel.payload.len());
         match transfer::unpack(node, parcel) {
             Ok(value) => {
                 let hold = Hold::Away(node.clone(), channel, operation);

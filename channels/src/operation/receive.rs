@@ -16,6 +16,7 @@ use crate::id::ChannelId;
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
+use crate::moved;
 use crate::node::{Conclusion, Heard, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
@@ -422,6 +423,7 @@ fn take<T>(shared: &Shared<T>, place: Place) -> Taken<T> {
 }
 
 fn unpack<T: Message>(node: &Arc<Node>, parcel: Parcel) -> Outcome<T> {
+    moved::note(parcel.payload.len());
     let value = transfer::unpack(node, parcel);
     value.map_err(|error| RecvError::Malformed(error.to_string()))
 }

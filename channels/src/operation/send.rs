@@ -15,6 +15,7 @@ use crate::handle::{Message, Sender};
 use crate::line::Place;
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
+use crate::moved;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
@@ -193,6 +194,7 @@ impl<T: Message> SendOperation<T> {
                 return Poll::Ready(Err(SendError::Unsendable(value, error.to_string())));
             }
         };
+        moved::note(parcel.payload.len());
         let parcel = match node.send_prepaid(flow, parcel) {
             Ok(tail) => {
                 tail.into_iter().for_each(|tail| shared.set_tail(Side::Send, tail));

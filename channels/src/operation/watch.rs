@@ -21,6 +21,7 @@ use super::error::{SendError, TrySendError};
 use super::send::{SendOperation, Step};
 use crate::handle::Message;
 use crate::location::{Location, Shared};
+use crate::moved;
 use crate::node::{Conclusion, Heard};
 use crate::select::Answer;
 use crate::transfer;
@@ -119,6 +120,7 @@ impl<T: Message> SendOperation<T> {
                 Poll::Ready(Some(Err(SendError::Unsendable(value, error.to_string()))))
             }
             Ok(parcel) => {
+                moved::note(parcel.payload.len());
                 let parcel = match node.flow(channel).filter(|flow| flow.has_credit()) {
                     Some(flow) => match node.send_prepaid(&flow, parcel) {
                         Err(parcel) => parcel,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::case::{Case, ReceiveCase, SendCase};
 use super::choose::{choose, choose_now};
+use super::random::first;
 use crate::blocking::wait_for;
 use crate::handle::{Message, Receiver, Sender};
 use crate::operation::{RecvError, SendError, SendOperation};
@@ -58,7 +59,7 @@ impl<'a> Select<'a> {
     ///
     /// Dropping the future loses nothing: no case has happened.
     pub async fn wait(mut self) -> Chosen<'a> {
-        let index = choose(&mut self.borrowed()).await;
+        let index = choose(first(self.cases.len()), &mut self.borrowed()).await;
         self.chosen(index)
     }
 
@@ -79,7 +80,7 @@ impl<'a> Select<'a> {
     /// # })
     /// ```
     pub async fn try_now(mut self) -> Option<Chosen<'a>> {
-        let index = choose_now(&mut self.borrowed()).await?;
+        let index = choose_now(first(self.cases.len()), &mut self.borrowed()).await?;
         Some(self.chosen(index))
     }
 

@@ -6,14 +6,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use super::asking;
 use crate::claim::{Claim, Waiting, Wakes};
 use crate::handle::{Message, Receiver, Sender};
 use crate::location::{Core, Location, Shared};
 use crate::lock::Guard;
 use crate::node::{Heard, Node};
 use crate::operation::{
-    Attempt, ReceiveOperation, Receiving, RecvError, SendError, SendOperation, Sending,
-    TryRecvError,
+    Attempt, ReceiveOperation, RecvError, SendError, SendOperation, TryRecvError,
 };
 use crate::wire::{Passage, Side};
 
@@ -41,11 +41,16 @@ pub trait Steps {
     fn locked(&mut self) -> Option<&mut dyn Any>;
     /// Tries to go, with a lock of its own.
     fn attempt(&mut self) -> bool;
+    /// Whether its channel is here, and it could go at this moment.
+    fn looks_ready(&self) -> bool;
+    /// Whether its channel is at home elsewhere, and it is worth a question.
+    fn is_to_be_asked(&self) -> bool;
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool;
     fn park_in(&mut self, core: Option<&mut dyn Any>, claim: &Arc<Claim>, case: usize);
     /// Asks the home, if that is elsewhere, in the name of a select; it wakes when that answers.
     fn poll_remote(&mut self, waker: &Waker, select: u64) -> Answer;
-    /// The same, without waiting for a peer: ready with whether the case could go.
+    /// The same, without waiting for a peer: ready with whether the case could go. If not, it is as
+    /// new.
     fn poll_try_remote(&mut self, waker: &Waker) -> Poll<bool>;
     /// The case was claimed: fetches its outcome. False if it could not go after all.
     fn finish(&mut self, waker: &Waker) -> Poll<bool>;
@@ -91,92 +96,6 @@ pub trait Outcome {
     fn outcome(&mut self) -> Self::Outcome;
 }
 
-/// What may stand as a case in [`select!`](crate::select!): `rx.recv()`, `tx.send(value)`, either
-/// of them by `&mut` (a value that was not sent stays there), a receiver, or `None` for a case that
-/// is never ready.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no case of a select",
-    label = "expected is a send or a receive",
-    note = "a case is `receiver.recv()`, `sender.send(value)`, a `Receiver`, or one in an `Option`"
-)]
-pub trait Operand {
-    /// The case that it becomes.
-    type Case<'s>: Case + Outcome
-    where
-        Self: 's;
-
-    /// The case for one select.
-    fn case(&mut self) -> Self::Case<'_>;
-
-    /// Tries to go by itself, before there is a case.
-    #[inline]
-    fn attempt(&mut self) -> Option<<Self::Case<'_> as Outcome>::Outcome> {
-        let mut case = self.case();
-        case.attempt().then(|| case.outcome())
-    }
-}
-
-impl<T: Message> Operand for Receiving<'_, T> {
-    type Case<'s>
-        = ReceiveCase<'s, T>
-    where
-        Self: 's;
-
-    #[inline]
-    fn case(&mut self) -> ReceiveCase<'_, T> {
-        // It may have been polled before: a receive that waits is taken up anew.
-        if !self.receive.is_idle() {
-            self.receive.give_up(&self.receiver.shared);
-        }
-        ReceiveCase::of(self.receiver)
-    }
-}
-
-impl<T: Message> Operand for Receiver<T> {
-    type Case<'s> = ReceiveCase<'s, T>;
-
-    fn case(&mut self) -> ReceiveCase<'_, T> {
-        ReceiveCase::new(self)
-    }
-}
-
-impl<T: Message> Operand for &Receiver<T> {
-    type Case<'s>
-        = ReceiveCase<'s, T>
-    where
-        Self: 's;
-
-    fn case(&mut self) -> ReceiveCase<'_, T> {
-        ReceiveCase::new(self)
-    }
-}
-
-impl<'a, T: Message> Operand for Sending<'a, T> {
-    type Case<'s>
-        = SendCase<'s, T, &'s mut SendOperation<T>>
-    where
-        Self: 's;
-
-    #[inline]
-    fn case(&mut self) -> Self::Case<'_> {
-        if !self.send.is_idle() {
-            self.send.give_up(&self.sender.shared);
-        }
-        SendCase::new(self.sender, &mut self.send)
-    }
-}
-
-impl<O: Operand> Operand for &mut O {
-    type Case<'s>
-        = O::Case<'s>
-    where
-        Self: 's;
-
-    fn case(&mut self) -> Self::Case<'_> {
-        (**self).case()
-    }
-}
-
 /// A receive as a case.
 pub struct ReceiveCase<'a, T: Message> {
     receiver: &'a Receiver<T>,
@@ -195,7 +114,7 @@ impl<'a, T: Message> ReceiveCase<'a, T> {
     }
 
     #[inline]
-    fn of(receiver: &'a Receiver<T>) -> Self {
+    pub(super) fn of(receiver: &'a Receiver<T>) -> Self {
         let (receive, was_away) = (ReceiveOperation::New, false);
         Self { receiver, receive, guard: None, was_away, outcome: None }
     }
@@ -236,10 +155,22 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
     fn attempt(&mut self) -> bool {
         let mut wakes = Wakes::default();
         let mut core = self.receiver.shared.lock();
+        self.was_away = core.is_away();
         self.outcome = self.receive.attempt_in(&mut core, &mut wakes);
         drop(core);
         self.receiver.shared.wake(wakes);
         self.outcome.is_some()
+    }
+
+    fn looks_ready(&self) -> bool {
+        match &self.receiver.shared.lock().location {
+            Location::Local(chan) => chan.is_ready(),
+            Location::Relayed(_) => false,
+        }
+    }
+
+    fn is_to_be_asked(&self) -> bool {
+        self.was_away && asking::is_worth_it(&self.receiver.shared, Side::Receive)
     }
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
@@ -279,6 +210,10 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
                 Err(TryRecvError::Lost(cause)) => Some(Err(RecvError::Lost(cause))),
                 Err(TryRecvError::Malformed(reason)) => Some(Err(RecvError::Malformed(reason))),
             };
+            if self.outcome.is_none() {
+                self.receive = ReceiveOperation::New;
+            }
+            asking::note(&self.receiver.shared, self.outcome.is_some());
             self.outcome.is_some()
         })
     }
@@ -286,6 +221,9 @@ impl<T: Message> Steps for ReceiveCase<'_, T> {
     fn finish(&mut self, waker: &Waker) -> Poll<bool> {
         self.receive.finish(&self.receiver.shared, waker).map(|outcome| {
             self.outcome = outcome;
+            if self.was_away {
+                asking::note(&self.receiver.shared, self.outcome.is_some());
+            }
             self.outcome.is_some()
         })
     }
@@ -377,10 +315,24 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     fn attempt(&mut self) -> bool {
         let mut wakes = Wakes::default();
         let mut core = self.sender.shared.lock();
+        self.was_away = core.is_away();
         self.outcome = attempt_in(self.send.borrow_mut(), &mut core, &mut wakes);
         drop(core);
         self.sender.shared.wake(wakes);
         self.outcome.is_some()
+    }
+
+    fn looks_ready(&self) -> bool {
+        match &self.sender.shared.lock().location {
+            Location::Local(chan) => {
+                !chan.is_full() || chan.has_receive(|_| true) || chan.ended().is_some()
+            }
+            Location::Relayed(_) => false,
+        }
+    }
+
+    fn is_to_be_asked(&self) -> bool {
+        self.was_away && asking::is_worth_it(&self.sender.shared, Side::Send)
     }
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {
@@ -406,6 +358,9 @@ impl<T: Message, S: BorrowMut<SendOperation<T>>> Steps for SendCase<'_, T, S> {
     fn finish(&mut self, waker: &Waker) -> Poll<bool> {
         self.send.borrow_mut().finish(&self.sender.shared, waker).map(|outcome| {
             self.outcome = outcome;
+            if self.was_away {
+                asking::note(&self.sender.shared, self.outcome.is_some());
+            }
             self.outcome.is_some()
         })
     }

@@ -22,19 +22,28 @@ type Cases<'s, 'c> = [&'s mut (dyn Case + Send + 'c)];
 
 /// Waits until one of the cases has happened, and says which. `select!` and
 /// [`Select`](crate::Select) call it.
+///
+/// `first` was drawn to have the first word ([`first`](super::first)), and could not go by itself.
 #[inline]
-pub fn choose<'x, 's, 'c>(cases: &'x mut Cases<'s, 'c>) -> Choosing<'x, 's, 'c> {
-    Choosing { cases, stage: Stage::New, name: 0 }
+pub fn choose<'x, 's, 'c>(first: usize, cases: &'x mut Cases<'s, 'c>) -> Choosing<'x, 's, 'c> {
+    Choosing { cases, stage: Stage::Drawn(first), name: 0 }
 }
 
 /// [`choose`] for code that is not async.
-pub fn choose_blocking(cases: &mut Cases<'_, '_>) -> usize {
-    wait_for(choose(cases))
+pub fn choose_blocking(first: usize, cases: &mut Cases<'_, '_>) -> usize {
+    wait_for(choose(first, cases))
 }
 
-/// Does one of the cases if one is ready (C36), and says which.
-pub async fn choose_now(cases: &mut Cases<'_, '_>) -> Option<usize> {
-    if let Some(case) = random::find(cases.len(), |case| cases[case].attempt()) {
+/// Does one of the cases if one is ready (C36), and says which. `first` is as in [`choose`].
+pub async fn choose_now(first: usize, cases: &mut Cases<'_, '_>) -> Option<usize> {
+    let mut attempted = attempt(cases, first);
+    while let Attempted::Asks(case) = attempted {
+        if poll_fn(|context| cases[case].poll_try_remote(context.waker())).await {
+            return Some(case);
+        }
+        attempted = attempt(cases, random::first(cases.len()));
+    }
+    if let Attempted::Done(case) = attempted {
         return Some(case);
     }
     loop {
@@ -101,8 +110,46 @@ async fn survey(away: &[Away]) -> Surveyed {
 }
 
 /// [`choose_now`] for code that is not async.
-pub fn choose_now_blocking(cases: &mut Cases<'_, '_>) -> Option<usize> {
-    wait_for(choose_now(cases))
+pub fn choose_now_blocking(first: usize, cases: &mut Cases<'_, '_>) -> Option<usize> {
+    wait_for(choose_now(first, cases))
+}
+
+/// What came of looking at the cases one by one.
+enum Attempted {
+    /// None can go here, as it seems.
+    Nothing,
+    Done(usize),
+    /// It is this one's turn, and its home is elsewhere.
+    Asks(usize),
+}
+
+/// Tries one case after the other, in random order after the first.
+#[inline]
+fn attempt(cases: &mut Cases<'_, '_>, first: usize) -> Attempted {
+    let count = cases.len();
+    let mut asks = false;
+    let mut ends = |case: usize| {
+        cases[case].attempt() || {
+            asks = is_asked(cases, case);
+            asks
+        }
+    };
+    let ended = match count {
+        0 => None,
+        _ if ends(first) => Some(first),
+        _ => random::others(count, first, ends),
+    };
+    match ended {
+        None => Attempted::Nothing,
+        Some(case) if asks => Attempted::Asks(case),
+        Some(case) => Attempted::Done(case),
+    }
+}
+
+/// Whether a case that cannot go here is to be asked for elsewhere, before others here go.
+#[inline]
+fn is_asked(cases: &Cases<'_, '_>, case: usize) -> bool {
+    cases[case].is_to_be_asked() && cases.iter().any(|case| case.looks_ready())
 }
 
 /// The outcomes of several cases, of which one is there.
@@ -134,6 +181,11 @@ enum Answered {
 static NAMES: AtomicU64 = AtomicU64::new(1);
 
 enum Stage {
+    /// One is drawn, to have the first word.
+    Drawn(usize),
+    /// It has it, and its home is elsewhere.
+    Asking(usize),
+    /// None could go by itself.
     New,
     /// The cases wait in their channels and at their homes.
     Waiting(Arc<Claim>),
@@ -147,10 +199,11 @@ impl Future for Choosing<'_, '_, '_> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
         let this = &mut *self;
-        if let Stage::New = this.stage {
-            let cases = &mut *this.cases;
-            if let Some(case) = random::find(cases.len(), |case| cases[case].attempt()) {
-                return Poll::Ready(case);
+        if let Stage::Drawn(first) = this.stage {
+            match attempt(this.cases, first) {
+                Attempted::Done(case) => return Poll::Ready(case),
+                Attempted::Asks(case) => this.stage = Stage::Asking(case),
+                Attempted::Nothing => this.stage = Stage::New,
             }
         }
         this.go_on(context.waker())
@@ -162,6 +215,18 @@ impl Choosing<'_, '_, '_> {
         marked!(waker, describe(self.cases));
         loop {
             match &self.stage {
+                Stage::Drawn(first) => match attempt(self.cases, *first) {
+                    Attempted::Done(case) => return Poll::Ready(case),
+                    Attempted::Asks(case) => self.stage = Stage::Asking(case),
+                    Attempted::Nothing => self.stage = Stage::New,
+                },
+                Stage::Asking(case) => match self.cases[*case].poll_try_remote(waker) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(true) => return Poll::Ready(*case),
+                    Poll::Ready(false) => {
+                        self.stage = Stage::Drawn(random::first(self.cases.len()));
+                    }
+                },
                 Stage::New => {
                     let claim = Claim::new(waker.clone());
                     if let Some(case) = locked(self.cases, Some(&claim)) {

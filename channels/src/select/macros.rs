@@ -19,7 +19,10 @@
 ///
 /// - Operands are evaluated once, in order, before anything happens (C33); patterns only for the
 ///   case that happens (C34).
-/// - Of several ready cases each is as likely as the others (C35). A send on a closed channel is
+/// - Of several ready cases each is as likely as the others (C35), also if one's channel is here
+///   and another's is relayed. To know that, the select asks the coordinator when it is a relayed
+///   case's turn: a round trip, which is made more rarely (of 256 turns once, in the end) for a
+///   case that was asked in vain. A send on a closed channel is
 ///   ready, and so is a receive from one that is closed and drained: they yield their errors (C24,
 ///   C26).
 /// - With `default` it never waits (C36); `default` runs only if at one moment no case was ready
@@ -36,8 +39,9 @@
 /// # Cancel safety
 ///
 /// Dropping the future in which a `select!` waits loses nothing: no case has happened. Only while a
-/// send to a relayed channel is under way, to a partner that is kept for it, nobody can know
-/// whether it happened (as with [`Sender::send`](crate::Sender::send)).
+/// send to a relayed channel is under way, to a partner that is kept for it or because it was the
+/// send's turn to be tried, nobody can know whether it happened (as with
+/// [`Sender::send`](crate::Sender::send)).
 ///
 /// ```
 /// use channels::{channel, select};
@@ -168,7 +172,7 @@ macro_rules! __select {
         match $crate::__select!(@attempt first $($operand)*) {
             $crate::select::Option::Some(chosen) => chosen,
             $crate::select::Option::None => {
-                $crate::__select!(@cases $mode $default [] $($operand)*)
+                $crate::__select!(@cases $mode first $default [] $($operand)*)
             }
         }
     }};
@@ -193,29 +197,32 @@ macro_rules! __select {
         }
     };
 
-    (@cases $mode:ident $default:tt [$($case:ident)*]) => {
-        $crate::__select!(@choose $mode $default [$($case)*])
+    (@cases $mode:ident $first:ident $default:tt [$($case:ident)*]) => {
+        $crate::__select!(@choose $mode $first $default [$($case)*])
     };
-    (@cases $mode:ident $default:tt [$($case:ident)*] $operand:ident $($rest:ident)*) => {
+    (@cases $mode:ident $first:ident $default:tt [$($case:ident)*]
+        $operand:ident $($rest:ident)*) => {
         match $crate::select::Operand::case(&mut $operand) {
-            mut case => $crate::__select!(@cases $mode $default [$($case)* case] $($rest)*)
+            mut case => {
+                $crate::__select!(@cases $mode $first $default [$($case)* case] $($rest)*)
+            }
         }
     };
 
-    (@choose waits () [$($case:ident)*]) => {{
-        $crate::select::choose(&mut [$(&mut $case),*]).await;
+    (@choose waits $first:ident () [$($case:ident)*]) => {{
+        $crate::select::choose($first, &mut [$(&mut $case),*]).await;
         $crate::__select!(@outcome $($case)*)
     }};
-    (@choose waits ($default:tt) [$($case:ident)*]) => {{
-        $crate::select::choose_now(&mut [$(&mut $case),*]).await;
+    (@choose waits $first:ident ($default:tt) [$($case:ident)*]) => {{
+        $crate::select::choose_now($first, &mut [$(&mut $case),*]).await;
         $crate::__select!(@outcome $($case)*)
     }};
-    (@choose blocks () [$($case:ident)*]) => {{
-        $crate::select::choose_blocking(&mut [$(&mut $case),*]);
+    (@choose blocks $first:ident () [$($case:ident)*]) => {{
+        $crate::select::choose_blocking($first, &mut [$(&mut $case),*]);
         $crate::__select!(@outcome $($case)*)
     }};
-    (@choose blocks ($default:tt) [$($case:ident)*]) => {{
-        $crate::select::choose_now_blocking(&mut [$(&mut $case),*]);
+    (@choose blocks $first:ident ($default:tt) [$($case:ident)*]) => {{
+        $crate::select::choose_now_blocking($first, &mut [$(&mut $case),*]);
         $crate::__select!(@outcome $($case)*)
     }};
 

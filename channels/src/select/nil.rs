@@ -4,7 +4,8 @@ use std::any::Any;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::case::{Answer, Operand, Outcome, Steps, Whereabouts};
+use super::case::{Answer, Outcome, Steps, Whereabouts};
+use super::operand::Operand;
 use crate::claim::{Claim, Wakes};
 use crate::handle::{Message, Receiver, Sender};
 use crate::operation::{Receiving, Sending};
@@ -90,6 +91,14 @@ impl<C: Steps> Steps for Option<C> {
 
     fn attempt(&mut self) -> bool {
         self.as_mut().is_some_and(Steps::attempt)
+    }
+
+    fn looks_ready(&self) -> bool {
+        self.as_ref().is_some_and(Steps::looks_ready)
+    }
+
+    fn is_to_be_asked(&self) -> bool {
+        self.as_ref().is_some_and(Steps::is_to_be_asked)
     }
 
     fn attempt_in(&mut self, core: Option<&mut dyn Any>, wakes: &mut Wakes) -> bool {

@@ -29,19 +29,25 @@ pub fn first(count: usize) -> usize {
 /// it was the last.
 #[inline]
 pub(super) fn find(count: usize, mut visit: impl FnMut(usize) -> bool) -> Option<usize> {
-    match count {
-        0 => return None,
-        1 => return visit(0).then_some(0),
-        2 => {
-            let first = below(2);
-            return [first, 1 - first].into_iter().find(|case| visit(*case));
-        }
-        _ => {}
+    if count == 0 {
+        return None;
     }
     // Most visits end at the first: the order is drawn only as far as it is needed.
-    let first = below(count);
-    if visit(first) {
-        return Some(first);
+    let first = first(count);
+    if visit(first) { Some(first) } else { others(count, first, visit) }
+}
+
+/// The same for all but the one that was visited first.
+#[inline]
+pub(super) fn others(
+    count: usize,
+    first: usize,
+    mut visit: impl FnMut(usize) -> bool,
+) -> Option<usize> {
+    match count {
+        0 | 1 => return None,
+        2 => return visit(1 - first).then_some(1 - first),
+        _ => {}
     }
     let mut rest: SmallVec<[u32; 16]> = (0..count as u32).collect();
     rest.swap_remove(first);

@@ -145,7 +145,7 @@ mod tests {
         let (name, signature, timeout_ms) = ("a::b".to_owned(), 11, 12);
         let options = SpawnOptions { retries: 1, timeout_ms, parent: Some(task) };
         let stats = Stats { workers: 1, launches: 2, ..Stats::default() };
-        let usage = Usage { wall_us: 1, cpu_us: 2, queued_us: 3 };
+        let usage = Usage { wall_us: 1, bytes: 4, memory: 6, ..Usage::default() };
         let vitals = Vitals { cores: 1.5, poll_age_us: 4, ..Vitals::default() };
         let contents = Contents {
             senders: 1,

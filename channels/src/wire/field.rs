@@ -66,7 +66,9 @@ records! {
     Parcel { codec: u8, payload: Bytes, passages: Vec<Passage> }
     Build { release: String, tasks: u32, hash: u64 }
     SpawnOptions { retries: u32, timeout_ms: u64, parent: Option<TaskId> }
-    Usage { wall_us: u64, cpu_us: u64, queued_us: u64 }
+    Usage {
+        wall_us: u64, cpu_us: u64, queued_us: u64, bytes: u64, channel_bytes: u64, memory: u64
+    }
     Vitals {
         cpu_us: u64, cores: f32, queue: u32, memory_bytes: u64, memory_max_bytes: u64,
         poll_age_us: u64

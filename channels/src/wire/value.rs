@@ -151,6 +151,12 @@ pub struct Usage {
     pub cpu_us: u64,
     /// Time in which it could have gone on and waited for a CPU, as far as the kernel tells.
     pub queued_us: u64,
+    /// Bytes that it moved over its worker's network, as far as the worker can tell.
+    pub bytes: u64,
+    /// Of channels whose other end was elsewhere, those; 0 if it had none.
+    pub channel_bytes: u64,
+    /// Memory at its highest, in bytes; 0 if the worker cannot tell.
+    pub memory: u64,
 }
 
 /// How a worker is, as it measures itself.

@@ -69,6 +69,9 @@ pub enum Refusal {
         /// What would do, in MB.
         least: u64,
     },
+    /// More tasks at once than a coordinator takes.
+    #[error("more than {0} tasks would be under way at once; let them come over a longer time")]
+    Tasks(usize),
     /// Something that must be more than nothing.
     #[error("{0} must be more than 0")]
     Zero(&'static str),

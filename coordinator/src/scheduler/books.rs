@@ -55,9 +55,11 @@ impl Worker {
         self.tasks_cpu += cpu.as_secs_f64();
         self.meter.used(self.tasks_cpu - self.meter.cpu());
         self.meter.queued(queued.as_secs_f64());
-        let memory = self.vitals.memory_bytes.saturating_sub(self.memory_idle);
-        let memory = memory / self.tasks.len().max(1) as u64;
-        Usage { wall, cpu, queued, memory, ..Usage::default() }
+        let shared = self.vitals.memory_bytes.saturating_sub(self.memory_idle);
+        let shared = shared / self.tasks.len().max(1) as u64;
+        let memory = if said.memory > 0 { said.memory.min(self.memory_bytes) } else { shared };
+        let wire::Usage { bytes, channel_bytes, .. } = *said;
+        Usage { wall, cpu, queued, bytes, channel_bytes, memory }
     }
 
     fn on_vitals(&mut self, now: Duration, said: Vitals) {

@@ -72,8 +72,9 @@ impl<T: Copy + Ord> Numbers<T> {
 
 impl Steer {
     /// The policy that was chosen, for up to so many workers of so many threads.
-    pub(super) fn new(choice: &Choice, workers_max: usize) -> Option<Self> {
+    pub(super) fn new(choice: &Choice, shape: Option<Shape>, workers_max: usize) -> Option<Self> {
         let mut choice = choice.clone();
+        choice.shape = shape.unwrap_or(choice.shape);
         choice.workers_max = workers_max;
         choice.paper.workers_max = workers_max;
         let policy = choice.build(0).ok()?;
@@ -217,7 +218,8 @@ impl Scheduler {
     /// The policy takes the wheel, if one was chosen and the client did not ask for a place.
     pub(super) fn take_wheel(&mut self) {
         let chosen = self.policy.placement.as_ref().filter(|_| self.policy.place == Place::Auto);
-        self.steer = chosen.and_then(|choice| Steer::new(choice, self.policy.workers_max));
+        self.steer = chosen
+            .and_then(|choice| Steer::new(choice, self.policy.shape, self.policy.workers_max));
     }
 
     /// When the policy wants to be woken.
@@ -232,9 +234,11 @@ impl Scheduler {
         }
     }
 
+    /// What a worker has that says so much. Its platform may grant it less than its threads.
     pub(super) fn shape(&self, threads: u32, memory: u64) -> Shape {
-        let cores = f64::from(threads.max(1));
-        Shape { threads, cores, memory, ..self.policy.local_shape() }
+        let usual = self.policy.worker_shape();
+        let cores = if threads == usual.threads { usual.cores } else { f64::from(threads.max(1)) };
+        Shape { threads, cores, memory, ..usual }
     }
 
     /// The task that spawned another; if it does not tell, one of the worker that did.
@@ -247,7 +251,7 @@ impl Scheduler {
     pub(super) fn report_to_policy(&mut self, now: Duration, session: SessionId) {
         let Some(steer) = &mut self.steer else { return };
         let Some(worker) = self.workers.get(&session) else { return };
-        if !steer.is_polled() {
+        if self.policy.workers_poll || !steer.is_polled() {
             steer.on_report(now, session, worker.report());
         }
     }
@@ -260,7 +264,7 @@ impl Scheduler {
         commands: &mut Vec<Command>,
     ) -> bool {
         let polled = self.steer.as_ref().map(Steer::is_polled);
-        if polled == Some(true) {
+        if polled == Some(true) && !self.policy.workers_poll {
             self.poll_all(now, relay, commands);
         }
         self.do_decided(now, relay, commands);

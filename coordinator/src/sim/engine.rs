@@ -1,22 +1,22 @@
-//! Virtual time: events in a heap, workers and tasks, and the policy that is driven.
+//! Virtual time: events in a heap, workers and tasks, and the coordinator that is driven.
 //!
 //! A task: asked for -> at the coordinator -> (pool) -> dispatched -> its stages on a worker ->
-//! its result at the coordinator -> at the client. A worker: asked for -> up -> ready -> told to
-//! shut down -> gone. Messages take a while each; whoever dies takes its attempts with it.
+//! its result at the coordinator -> at the client. A worker: asked for -> (held up by the platform)
+//! -> up -> ready -> told to shut down -> gone. Messages take a while each; whoever dies takes its
+//! attempts with it.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use super::driver::{Driver, Order, Word};
 use super::machine::{Machine, Stage};
 use super::model::Model;
 use super::outcome::Outcome;
 use super::random::Random;
 use super::workload::{Client, Workload};
 use crate::bill::Tariff;
-use crate::placement::{
-    AppNo, Command, Event, KindNo, Placement, Spawned, TaskNo, WorkerNo, WorkerSide,
-};
+use crate::placement::{Choice, Usage, WorkerSide};
 
 /// A number and which of its bearers is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,8 @@ pub(super) struct Name {
 pub(super) enum Happening {
     /// The coordinator is asked for the job.
     Asked(u32),
-    /// A launch is refused.
-    Refused,
+    /// The platform tries again what it held up.
+    Retry,
     /// A sandbox has started.
     Up(Name),
     /// The coordinator hears the worker's first word.
@@ -86,6 +86,9 @@ impl Eq for Entry {}
 pub(super) struct Live {
     pub(super) generation: u32,
     pub(super) job: u32,
+    /// What the coordinator calls it: no other task ever was.
+    pub(super) id: u64,
+    pub(super) attempt: u32,
     pub(super) asked: f64,
     pub(super) worker: Option<u32>,
     /// Where its parent ran, of a second stage.
@@ -95,33 +98,38 @@ pub(super) struct Live {
     pub(super) step_started: f64,
     pub(super) queued: f64,
     pub(super) bytes: f64,
-    pub(super) usage: crate::placement::Usage,
+    pub(super) usage: Usage,
 }
 
 /// The world.
 #[derive(Debug)]
 pub(super) struct Engine<'a> {
     pub(super) model: &'a Model,
-    tariff: Tariff,
+    pub(super) tariff: Tariff,
     pub(super) workload: &'a Workload,
-    policy: Box<dyn Placement>,
+    driver: Driver,
     pub(super) side: WorkerSide,
-    random: Random,
+    pub(super) random: Random,
     pub(super) now: f64,
     heap: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
     pub(super) tasks: Vec<Live>,
     tasks_free: Vec<u32>,
     pub(super) machines: Vec<Machine>,
-    machines_free: Vec<u32>,
+    pub(super) machines_free: Vec<u32>,
+    /// The machine of each launch, and which of its bearers; by the launch's number, from 1.
+    pub(super) launches: Vec<Name>,
+    /// Launches that the platform holds up.
+    pub(super) held_up: VecDeque<u64>,
     /// When sandboxes became free, oldest first.
-    sandboxes: VecDeque<f64>,
+    pub(super) sandboxes: VecDeque<f64>,
     /// When workers were started of late.
-    starts: VecDeque<f64>,
-    present: usize,
+    pub(super) starts: VecDeque<f64>,
+    pub(super) present: usize,
     next_job: usize,
     wake: Option<f64>,
-    commands: Vec<Command>,
+    orders: Vec<Order>,
+    asked: u32,
     pub(super) outcome: Outcome,
 }
 
@@ -129,10 +137,10 @@ impl<'a> Engine<'a> {
     pub(super) fn new(
         model: &'a Model,
         workload: &'a Workload,
-        policy: Box<dyn Placement>,
+        choice: &Choice,
+        mut side: WorkerSide,
         seed: u64,
     ) -> Self {
-        let mut side = policy.worker_side();
         if model.is_local {
             (side.front_door, side.registration) = (Duration::ZERO, Duration::ZERO);
         }
@@ -140,7 +148,7 @@ impl<'a> Engine<'a> {
             model,
             tariff: model.tariff(),
             workload,
-            policy,
+            driver: Driver::new(choice),
             side,
             random: Random::new(seed, 2),
             now: 0.0,
@@ -150,12 +158,15 @@ impl<'a> Engine<'a> {
             tasks_free: Vec::new(),
             machines: Vec::new(),
             machines_free: Vec::new(),
+            launches: Vec::new(),
+            held_up: VecDeque::new(),
             sandboxes: VecDeque::new(),
             starts: VecDeque::new(),
             present: 0,
             next_job: 0,
             wake: None,
-            commands: Vec::new(),
+            orders: Vec::new(),
+            asked: 0,
             outcome: Outcome { trace: 0xcbf2_9ce4_8422_2325, ..Outcome::default() },
         }
     }
@@ -171,6 +182,7 @@ impl<'a> Engine<'a> {
             self.now = time;
             self.happen(happening);
         }
+        self.outcome.never_started = self.driver.failed;
         self.outcome.close(self.model);
         self.outcome
     }
@@ -187,7 +199,7 @@ impl<'a> Engine<'a> {
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Asked(job) => self.on_asked(job, None),
-            Happening::Refused => self.tell(Event::Refused),
+            Happening::Retry => self.on_retry(),
             Happening::Up(name) => self.on_up(name),
             Happening::Ready(name) => self.on_ready(name),
             Happening::Poll(name) => self.on_poll(name),
@@ -196,7 +208,8 @@ impl<'a> Engine<'a> {
             Happening::Cpu(name, version) => self.on_cpu(name, version),
             Happening::Network(name, version) => self.on_network(name, version),
             Happening::Ended(task) => self.on_ended(task),
-            Happening::Shutdown(name) | Happening::Dies(name) => self.end(name),
+            Happening::Shutdown(name) => self.leave(name),
+            Happening::Dies(name) => self.end(name),
             Happening::Gone(name) => self.on_gone(name),
             Happening::Wake => self.on_wake(),
         }
@@ -229,14 +242,18 @@ impl<'a> Engine<'a> {
             None => (self.now - self.model.message, None),
         };
         let generation = self.tasks[task as usize].generation;
+        let id = (u64::from(self.asked) << 32) | u64::from(task);
+        self.asked += 1;
         self.tasks[task as usize] =
-            Live { generation, job: number, asked, parent_worker, ..Live::default() };
-        let app = AppNo(job.app);
-        let spawned = Spawned { kind: KindNo(job.kind), parent: parent.map(TaskNo), app };
+            Live { generation, job: number, id, asked, parent_worker, ..Live::default() };
+        let parent = parent.and_then(|parent| {
+            let parent = &self.tasks[parent as usize];
+            Some((self.machines[parent.worker? as usize].launch, parent.id))
+        });
         if parent.is_none() && self.workload.client == Client::Open {
             self.ask();
         }
-        self.tell(Event::Spawned(TaskNo(task), spawned));
+        self.tell(&Word::Spawned { task: id, kind: job.kind, parent });
     }
 
     fn on_up(&mut self, name: Name) {
@@ -250,12 +267,11 @@ impl<'a> Engine<'a> {
     }
 
     fn on_ready(&mut self, name: Name) {
-        let now = self.now;
         let Some(machine) = self.machine(name) else { return };
         machine.stage = Stage::Ready;
-        let took = Duration::from_secs_f64(now - machine.meter.asked());
+        let launch = machine.launch;
         let shape = self.model.shape();
-        self.tell(Event::Ready(WorkerNo(name.number), shape, took));
+        self.tell(&Word::Ready { launch, shape });
         if self.side.poll.is_some() {
             self.on_poll(name);
         }
@@ -263,8 +279,8 @@ impl<'a> Engine<'a> {
 
     fn on_poll(&mut self, name: Name) {
         let Some(machine) = self.machine(name) else { return };
-        let report = machine.report();
-        self.tell(Event::Polled(WorkerNo(name.number), report));
+        let (report, launch, runs_seen) = (machine.report(), machine.launch, machine.runs_seen);
+        self.tell(&Word::Polled { launch, report, runs_seen });
         if let Some(period) = self.side.poll {
             self.after(period.as_secs_f64(), Happening::Poll(name));
         }
@@ -281,10 +297,12 @@ impl<'a> Engine<'a> {
         }
         let live = &mut self.tasks[name.number as usize];
         live.generation += 1;
-        let usage = live.usage;
-        if let Some(worker) = live.worker {
-            self.machines[worker as usize].assigned.retain(|task| *task != name.number);
-        }
+        let (id, attempt, usage) = (live.id, live.attempt, live.usage);
+        let launch = live.worker.map_or(0, |worker| {
+            let machine = &mut self.machines[worker as usize];
+            machine.assigned.retain(|task| *task != name.number);
+            machine.launch
+        });
         if job.hands_over.is_none() {
             let latency = self.now + self.model.message - live.asked;
             self.outcome.latencies.push(latency as f32);
@@ -297,8 +315,16 @@ impl<'a> Engine<'a> {
                 self.now = then;
             }
         }
-        self.tell(Event::Finished(TaskNo(name.number), Some(usage)));
+        self.tell(&Word::Finished { launch, task: id, attempt, usage });
         self.tasks_free.push(name.number);
+    }
+
+    /// A worker ends, and says so.
+    pub(super) fn leave(&mut self, name: Name) {
+        if let Some(machine) = self.machine(name) {
+            machine.leaves = true;
+            self.end(name);
+        }
     }
 
     /// A worker ends: it returned, was told to, or died.
@@ -306,7 +332,7 @@ impl<'a> Engine<'a> {
         let now = self.now;
         let Some(machine) = self.machine(name) else { return };
         machine.book(now);
-        machine.was_ready = machine.stage == Stage::Ready;
+        machine.leaves &= machine.stage == Stage::Ready && machine.tasks.is_empty();
         machine.stage = Stage::Gone;
         let (meter, died) = (machine.meter, !machine.tasks.is_empty());
         self.outcome.deaths += u64::from(died);
@@ -323,44 +349,43 @@ impl<'a> Engine<'a> {
         machine.tasks.clear();
         let assigned = std::mem::take(&mut machine.assigned);
         self.present -= 1;
-        let was_ready = machine.was_ready;
-        self.tell(if was_ready { Event::Lost(WorkerNo(name.number)) } else { Event::Refused });
+        let (launch, leaves) = (machine.launch, machine.leaves && assigned.is_empty());
         for task in assigned {
             let live = &mut self.tasks[task as usize];
             live.worker = None;
             live.generation += 1;
             self.outcome.lost_attempts += 1;
-            self.tell(Event::Returned(TaskNo(task)));
         }
         self.machines_free.push(name.number);
+        self.tell(&if leaves { Word::Left { launch } } else { Word::Died { launch } });
     }
 
     fn on_wake(&mut self) {
         self.wake = None;
-        let due = self.policy.wake_at().is_some_and(|wake| wake.as_secs_f64() <= self.now + 1e-9);
+        let due = self.driver.wake_at().is_some_and(|wake| wake.as_secs_f64() <= self.now + 1e-9);
         if due {
-            self.tell(Event::Tick);
+            self.tell(&Word::Wake);
         } else {
             self.set_wake();
         }
     }
 
-    /// Tells the policy, and does what it says.
-    fn tell(&mut self, event: Event) {
-        let mut commands = std::mem::take(&mut self.commands);
+    /// Tells the coordinator, and does what it says.
+    fn tell(&mut self, word: &Word) {
+        let mut orders = std::mem::take(&mut self.orders);
         let now = Duration::from_nanos((self.now * 1e9).round() as u64);
-        self.policy.handle(now, event, &mut commands);
-        self.note(event);
-        for command in commands.drain(..) {
-            self.obey(command);
+        self.driver.tell(now, word, &mut orders);
+        self.note(word);
+        for order in orders.drain(..) {
+            self.obey(order);
         }
-        self.commands = commands;
+        self.orders = orders;
         self.set_wake();
     }
 
     fn set_wake(&mut self) {
-        let Some(wake) = self.policy.wake_at() else { return };
-        // A moment at least: time goes on, whatever a policy asks for.
+        let Some(wake) = self.driver.wake_at() else { return };
+        // A moment at least: time goes on, whatever is asked for.
         let wake = wake.as_secs_f64().max(self.now + 1e-6);
         if self.wake.is_none_or(|set| wake < set) {
             self.wake = Some(wake);
@@ -368,72 +393,29 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn obey(&mut self, command: Command) {
-        let words = match command {
-            Command::Launch => [1, 0, 0],
-            Command::Dispatch(task, worker) => [2, task.0, worker.0],
-            Command::Shutdown(worker) => [3, worker.0, 0],
-            Command::Continue(worker) => [4, worker.0, 0],
-        };
-        self.hash(words);
-        match command {
-            Command::Launch => self.launch(),
-            Command::Dispatch(task, worker) => {
-                self.machines[worker.0 as usize].assigned.push(task.0);
-                let (task, worker) = (self.task_name(task.0), self.worker_name(worker.0));
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Launch { launch } => {
+                self.hash([1, launch, 0]);
+                self.launches.resize(launch as usize + 1, Name { number: u32::MAX, generation: 0 });
+                if !self.launch(launch) {
+                    self.outcome.held_up += 1;
+                }
+            }
+            Order::Run { launch, task, attempt } => {
+                self.hash([2, task, launch]);
+                let (task, worker) = (task as u32, self.launches[launch as usize]);
+                self.tasks[task as usize].attempt = attempt;
+                self.machines[worker.number as usize].assigned.push(task);
+                let task = self.task_name(task);
                 self.after(self.model.message, Happening::Start(task, worker));
             }
-            Command::Shutdown(worker) => {
-                let name = self.worker_name(worker.0);
-                self.after(self.model.message, Happening::Shutdown(name));
+            Order::Shutdown { launch } => {
+                self.hash([3, launch, 0]);
+                let worker = self.launches[launch as usize];
+                self.after(self.model.message, Happening::Shutdown(worker));
             }
-            Command::Continue(_) => {}
         }
-    }
-
-    fn launch(&mut self) {
-        while self.starts.front().is_some_and(|start| *start < self.now - 10.0) {
-            self.starts.pop_front();
-        }
-        if self.starts.len() >= self.model.starts_max && !self.is_warm() {
-            self.outcome.refused += 1;
-            self.after(self.model.message, Happening::Refused);
-            return;
-        }
-        let (mean, cv) = self.model.cold_start;
-        let warm = self.is_warm();
-        let (start, billed) = if warm {
-            self.sandboxes.pop_back();
-            (self.model.warm_start, self.model.warm_start)
-        } else {
-            self.outcome.cold_starts += 1;
-            self.starts.push_back(self.now);
-            let start = self.random.lognormal(mean, cv);
-            (start, self.tariff.start(Duration::from_secs_f64(start)).as_secs_f64())
-        };
-        let slow = Machine::is_slow(self.model, &mut self.random);
-        let number = self.machines_free.pop().unwrap_or(self.machines.len() as u32);
-        let generation = self.machines.get(number as usize).map_or(0, |machine| machine.generation);
-        let mut machine = Machine::new(generation, self.now, self.model, &self.side, slow);
-        let up = self.now + self.side.front_door.as_secs_f64() + start;
-        machine.is_up(up, billed);
-        machine.stage = Stage::Starting;
-        match self.machines.get_mut(number as usize) {
-            Some(slot) => *slot = machine,
-            None => self.machines.push(machine),
-        }
-        self.present += 1;
-        self.outcome.workers_peak = self.outcome.workers_peak.max(self.present);
-        self.at(up, Happening::Up(Name { number, generation }));
-    }
-
-    /// Whether a sandbox is kept for the next invocation.
-    fn is_warm(&mut self) -> bool {
-        let oldest = self.now - self.model.keep_alive;
-        while self.sandboxes.front().is_some_and(|since| *since < oldest) {
-            self.sandboxes.pop_front();
-        }
-        !self.sandboxes.is_empty()
     }
 
     /// The machine of a name, if it has not ended.
@@ -451,28 +433,22 @@ impl<'a> Engine<'a> {
         Name { number, generation: self.machines[number as usize].generation }
     }
 
-    fn note(&mut self, event: Event) {
-        let words = match event {
-            Event::Spawned(task, _) => [5, task.0, 0],
-            Event::Withdrawn(task) => [6, task.0, 0],
-            Event::Finished(task, _) => [7, task.0, 0],
-            Event::Returned(task) => [8, task.0, 0],
-            Event::Ready(worker, ..) => [9, worker.0, 0],
-            Event::Polled(worker, report) => [10, worker.0, report.held],
-            Event::Granted(worker, _) => [15, worker.0, 0],
-            Event::Lost(worker) => [11, worker.0, 0],
-            Event::Kept(worker) => [14, worker.0, 0],
-            Event::Departed(worker) => [16, worker.0, 0],
-            Event::Refused => [12, 0, 0],
-            Event::Tick => [13, 0, 0],
-        };
-        self.hash(words);
+    fn note(&mut self, word: &Word) {
+        self.hash(match *word {
+            Word::Spawned { task, .. } => [5, task, 0],
+            Word::Finished { task, launch, .. } => [7, task, launch],
+            Word::Ready { launch, .. } => [9, launch, 0],
+            Word::Polled { launch, report, .. } => [10, launch, u64::from(report.held)],
+            Word::Left { launch } => [11, launch, 0],
+            Word::Died { launch } => [12, launch, 0],
+            Word::Wake => [13, 0, 0],
+        });
     }
 
     /// FNV-1a over words.
-    fn hash(&mut self, words: [u32; 3]) {
+    fn hash(&mut self, words: [u64; 3]) {
         let time = self.now.to_bits();
-        for word in [time, u64::from(words[0]), u64::from(words[1]), u64::from(words[2])] {
+        for word in [time, words[0], words[1], words[2]] {
             self.outcome.trace = (self.outcome.trace ^ word).wrapping_mul(0x0100_0000_01b3);
         }
     }

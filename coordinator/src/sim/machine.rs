@@ -26,8 +26,12 @@ pub struct Machine {
     pub generation: u32,
     /// How far it is.
     pub stage: Stage,
-    /// The coordinator knew it when it ended.
-    pub was_ready: bool,
+    /// The launch that it answers.
+    pub launch: u64,
+    /// Tasks that came to it.
+    pub runs_seen: u64,
+    /// It ends of its own will, and says goodbye.
+    pub leaves: bool,
     /// Its CPU, shared by tasks.
     pub cpu: Sharing,
     /// Its network, shared by tasks.
@@ -57,7 +61,9 @@ impl Machine {
         Self {
             generation,
             stage: Stage::Starting,
-            was_ready: false,
+            launch: 0,
+            runs_seen: 0,
+            leaves: false,
             cpu: Sharing::new(cpu, side.cpu_gate),
             network: Sharing::new(network, side.transfers_max),
             tasks: Vec::new(),

@@ -16,8 +16,10 @@ pub struct Outcome {
     pub deaths: u64,
     /// Attempts that died with their worker.
     pub lost_attempts: u64,
-    /// Launches that the platform refused.
-    pub refused: u64,
+    /// Times that a launch had to wait for the platform.
+    pub held_up: u64,
+    /// Tasks that the coordinator gave up because there were too many.
+    pub never_started: u64,
     /// Workers at once, at most.
     pub workers_peak: usize,
     /// Tasks at once on one worker, at most.

@@ -39,6 +39,7 @@ impl Engine<'_> {
         }
         machine.book(now);
         machine.tasks.push(task.number);
+        machine.runs_seen += 1;
         machine.memory += memory;
         let out_of_memory = machine.is_out_of_memory();
         self.outcome.residents_peak = self.outcome.residents_peak.max(machine.tasks.len());
@@ -146,7 +147,7 @@ impl Engine<'_> {
             channel_bytes: 0,
             memory: work.memory as u64,
         };
-        if job.is_second {
+        if job.is_second && live.parent_worker != live.worker {
             let bytes = self.handed_over(self.tasks[task.number as usize].job);
             self.tasks[task.number as usize].usage.channel_bytes = bytes as u64;
         }
@@ -156,7 +157,7 @@ impl Engine<'_> {
         machine.memory -= f64::from(work.memory);
         self.after(self.model.message, Happening::Ended(task));
         if self.side.life == Life::OneTask {
-            self.end(worker);
+            self.leave(worker);
         }
     }
 

@@ -35,8 +35,6 @@ pub struct Job {
     pub arrival: f64,
     /// Its kind.
     pub kind: u32,
-    /// Whose it is.
-    pub app: u32,
     /// What it does.
     pub work: Work,
     /// The next job in the list is its second stage, which it spawns at its end, and hands so
@@ -83,7 +81,7 @@ pub fn thumbnail(random: &mut Random, cpu_mean: f64) -> Work {
 impl Job {
     /// A task of its own.
     pub fn single(arrival: f64, kind: u32, work: Work) -> Self {
-        Self { arrival, kind, app: 0, work, hands_over: None, is_second: false }
+        Self { arrival, kind, work, hands_over: None, is_second: false }
     }
 }
 

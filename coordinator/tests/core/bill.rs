@@ -27,7 +27,8 @@ fn a_run_is_billed_from_its_launches_to_its_ends() {
     bench.now += Duration::from_millis(300);
     let worker = bench.worker(1);
     bench.now += Duration::from_secs(2);
-    let usage = Usage { wall_us: 2_000_000, cpu_us: 1_000_000, queued_us: 500_000 };
+    let usage =
+        Usage { wall_us: 2_000_000, cpu_us: 1_000_000, queued_us: 500_000, ..Usage::default() };
     bench.frame(worker, Frame::Finished { task, attempt: 1, outcome: value(1), usage });
     bench.now += Duration::from_millis(700);
     let before = report(&bench);
@@ -95,7 +96,14 @@ fn a_worker_may_say_anything() {
                 poll_age_us: number,
             };
             bench.frame(worker, Frame::Measures { vitals });
-            let usage = Usage { wall_us: number, cpu_us: number, queued_us: number };
+            let usage = Usage {
+                wall_us: number,
+                cpu_us: number,
+                queued_us: number,
+                bytes: number,
+                channel_bytes: number,
+                memory: number,
+            };
             run(&mut bench, worker, 1.0, usage);
             bench.frame(worker, Frame::Measures { vitals });
             let health = bench.core.health(bench.now);

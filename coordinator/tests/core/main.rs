@@ -7,6 +7,7 @@ mod flow;
 mod handles;
 mod landing;
 mod large;
+mod launches;
 mod leases;
 mod limits;
 mod nonsense;
@@ -298,47 +299,6 @@ fn a_lost_task_has_one_outcome() {
     assert!(matches!(frames[..], [Frame::Offer { .. }]), "no worker can be started: {frames:?}");
 }
 
-/// Launches that fail one after the other end the tasks that wait for them, or are spaced out.
-#[test]
-fn a_crash_loop_of_launches_ends_or_slows_down() {
-    let failed = |launch| Event::LaunchEnded { launch, cause: "no".to_owned() };
-    let launches = |commands: Vec<Command>| -> Vec<u64> {
-        let launch = |command: &Command| match command {
-            Command::Launch { launch } => Some(*launch),
-            _ => None,
-        };
-        commands.iter().filter_map(launch).collect()
-    };
-    let mut bench = Bench::new(3);
-    for _ in 0..3 {
-        bench.spawn(0, Vec::new());
-    }
-    assert_eq!(launches(bench.take()), [1, 2, 3]);
-    (1..=3).for_each(|launch| bench.event(failed(launch)));
-    assert!(launches(bench.take()).len() <= 2, "two more were asked for before the third failed");
-    assert_eq!(bench.core.totals().ended, 3);
-
-    let mut bench = Bench::new(2);
-    bench.spawn(0, Vec::new());
-    bench.worker(1);
-    bench.take();
-    bench.spawn(0, Vec::new());
-    let mut tried = Vec::new();
-    for _ in 0..100 {
-        bench.now += Duration::from_millis(100);
-        for node in [CLIENT, SessionId(101)] {
-            bench.frame(node, Frame::Heartbeat {});
-        }
-        bench.event(Event::Tick);
-        for launch in launches(bench.take()) {
-            tried.push(launch);
-            bench.event(failed(launch));
-        }
-    }
-    assert!((4..=9).contains(&tried.len()), "in ten seconds: {tried:?}");
-    assert_eq!(bench.core.totals().ended, 0, "the task waits for the worker that is there");
-}
-
 #[test]
 fn a_silent_node_is_fenced_and_a_heard_one_is_not() {
     let (mut bench, worker, _, _) = with_worker(0, 0);
@@ -387,7 +347,14 @@ fn a_node_that_breaks_the_protocol_is_turned_away() {
             task,
             attempt: 1,
             outcome: carrying(stranger, Side::Send),
-            usage: Usage { wall_us: u64::MAX, cpu_us: u64::MAX, queued_us: u64::MAX },
+            usage: Usage {
+                wall_us: u64::MAX,
+                cpu_us: u64::MAX,
+                queued_us: u64::MAX,
+                bytes: u64::MAX,
+                channel_bytes: u64::MAX,
+                memory: u64::MAX,
+            },
         }),
         Box::new(move |_| Frame::Spawn {
             task,

@@ -44,7 +44,7 @@ fn finish(bench: &mut Bench, worker: SessionId, task: TaskId, attempt: u32) {
             task,
             attempt,
             outcome,
-            usage: Usage { wall_us: 100_000, cpu_us: 50_000, queued_us: 0 },
+            usage: Usage { wall_us: 100_000, cpu_us: 50_000, queued_us: 0, ..Usage::default() },
         },
     );
 }

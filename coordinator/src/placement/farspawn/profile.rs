@@ -121,7 +121,10 @@ impl Profiles {
         let learns = self.elements.has(Element::Learning);
         let profile = self.get(kind);
         profile.deaths = 0;
-        profile.channel_bytes = usage.channel_bytes as f64;
+        if usage.channel_bytes > 0 {
+            // Beside its parent it moves none, and would again elsewhere.
+            profile.channel_bytes = usage.channel_bytes as f64;
+        }
         if !learns {
             return;
         }

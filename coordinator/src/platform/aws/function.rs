@@ -58,6 +58,7 @@ impl Function {
     /// one that waits is billed.
     pub fn apply(&self, policy: &mut Policy) {
         policy.threads = self.shape().threads;
+        policy.shape = Some(self.shape());
         policy.thresholds.exec_timeout = self.timeout;
         policy.idle_timeout = policy.idle_timeout.min(IDLE_MAX);
         policy.workers_max = policy.workers_max.min(self.reserved.unwrap_or(usize::MAX));
