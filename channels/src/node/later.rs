@@ -22,7 +22,7 @@ thread_local! {
 /// # Examples
 ///
 /// ```
-/// use farspawn_channels::node::Later;
+/// use channels::node::Later;
 ///
 /// let poll = Later::begin();
 /// // Tasks receive.
