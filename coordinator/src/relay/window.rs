@@ -8,6 +8,9 @@
 //! receive has them recalled first, and waits (in the `gate`) until each is answered: it cannot
 //! get a younger value than one that nobody took.
 //!
+//! Most are values that passed through the channel in one piece, and are kept here in one piece;
+//! answers may take any part out of it.
+//!
 //! States: *nobody's* -> *open* (an owner, and how many it may have at once) -> *recalled* (nothing
 //! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never
 //! used twice in a channel, so that an answer names what it means even if the window has had other
