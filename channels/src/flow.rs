@@ -12,9 +12,9 @@
 //! for the next one, so that the order stays; and a receive that asked, and was then served from
 //! the stock, abandons what it asked for to the stock.
 //!
-//! Of a stream, most sends and receives need not even the lock of what is lent: credits, and a piece
-//! of the stock, are lent on to what grows at the end of all that the node has to say (`tail.rs`).
-//! Whoever takes the lock has all of it back first.
+//! Of a stream, most sends and receives need not even the lock of what is lent: credits, and a
+//! piece of the stock, are lent on to what grows at the end of all that the node has to say
+//! (`tail.rs`). Whoever takes the lock has all of it back first.
 //!
 //! **Invariant**: while something is in stock no receive of this node waits. All that changes the
 //! stock, and says so to the home, happens under one lock, or that of a tail.
