@@ -27,13 +27,13 @@ use crate::settling::{Passed, Settling};
 use crate::wire::{BatchWriter, End, Frame, Passage, Stats};
 
 mod landing;
-mod later;
+pub(crate) mod later;
 mod leasing;
 mod lending;
 mod questions;
 
 pub(crate) use landing::Heard;
-pub use later::Later;
+pub use later::{Clock, Later};
 pub(crate) use questions::Surveyed;
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.

@@ -10,19 +10,19 @@
 //! A tail has no handles in it. Its lock is the innermost of all.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::flow::{Name, Piece};
 use crate::id::ChannelId;
 use crate::lock::Lock;
+use crate::node::later;
 use crate::wire::{CHUNK_BYTES_MAX, Frame, Gathered, Parcel, Parcels};
 
 /// After so many values a tail should be sent, that the others may work at the same time.
 const ENOUGH: u32 = 1024;
 /// So often a tail looks at the time.
 const LOOK: u32 = 16;
-/// And for so long what was taken need not be said.
-const WAIT: Duration = Duration::from_micros(100);
+/// And for so long what was taken need not be said, in microseconds.
+const WAIT: u64 = 100;
 
 #[derive(Debug)]
 pub(crate) struct Tail(Lock<Growing>);
@@ -37,7 +37,7 @@ struct Growing {
 #[derive(Debug)]
 enum What {
     Sends { values: Gathered, credits: u32, has_paused: bool },
-    Takes { first: u64, count: u32, rest: Parcels, attempt: u32, turn: u64, begun: Instant },
+    Takes { first: u64, count: u32, rest: Parcels, attempt: u32, turn: u64, begun: u64 },
 }
 
 /// What came of an attempt to let a tail grow.
@@ -63,10 +63,9 @@ impl Tail {
     }
 
     /// One early offer was taken, and this piece of the stock follows it.
-    #[expect(clippy::disallowed_methods, reason = "only how long word waits depends on it")]
     pub(crate) fn of_takes(channel: ChannelId, first: u64, rest: Piece) -> Arc<Self> {
         let Piece { parcels, attempt, turn, .. } = rest;
-        let begun = Instant::now();
+        let begun = later::now();
         let what = What::Takes { first, count: 1, rest: parcels, attempt, turn, begun };
         Arc::new(Self(Lock::new(Growing { is_open: true, channel, what })))
     }
@@ -100,7 +99,7 @@ impl Tail {
         let Some(codec) = rest.copy_first(payload) else { return (0, Grown::Not) };
         *count += 1;
         let looks = count.is_multiple_of(LOOK);
-        let should_go = looks && (*count == ENOUGH || begun.elapsed() > WAIT);
+        let should_go = looks && (*count == ENOUGH || later::now().saturating_sub(*begun) > WAIT);
         (codec, if should_go { Grown::Enough } else { Grown::Yes })
     }
 

@@ -10,9 +10,14 @@ use std::sync::Weak;
 
 use super::Node;
 
+/// Microseconds since some moment.
+pub type Clock = fn() -> u64;
+
 thread_local! {
     /// How many polls are under way, one within the other.
     static POLLS: Cell<usize> = const { Cell::new(0) };
+    /// What time it is.
+    static CLOCK: Cell<Clock> = const { Cell::new(|| 0) };
     /// Nodes that have something to say at the end of the innermost.
     static UNSAID: RefCell<Vec<Weak<Node>>> = const { RefCell::new(Vec::new()) };
 }
@@ -24,7 +29,7 @@ thread_local! {
 /// ```
 /// use channels::node::Later;
 ///
-/// let poll = Later::begin();
+/// let poll = Later::begin(|| 0);
 /// // Tasks receive.
 /// drop(poll);
 /// ```
@@ -32,12 +37,19 @@ thread_local! {
 pub struct Later(());
 
 impl Later {
-    /// A poll begins.
+    /// A poll begins, on a thread that reads this clock: word does not wait for long, though the
+    /// poll may.
     #[must_use = "the poll ends when this is dropped"]
-    pub fn begin() -> Self {
+    pub fn begin(clock: Clock) -> Self {
         POLLS.set(POLLS.get() + 1);
+        CLOCK.set(clock);
         Self(())
     }
+}
+
+/// What time it is, for who polls under a [`Later`].
+pub(crate) fn now() -> u64 {
+    CLOCK.get()()
 }
 
 impl Drop for Later {
