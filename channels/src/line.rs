@@ -316,9 +316,10 @@ mod tests {
         for count in [100, 101] {
             let (mut line, mut all) = (Line::default(), Places::default());
             let places: Vec<Place> = (0..count).map(|n| join(&mut line, &mut all, n)).collect();
-            assert!(places[1..count - 1].iter().all(|place| line.leave(*place).is_some()));
+            // The first of those behind the first stays too: what leaves in front of it is gone.
+            assert!(places[2..count - 1].iter().all(|place| line.leave(*place).is_some()));
             assert!(entries(&line) <= 2 * 2 + SLACK + 1, "{} entries", entries(&line));
-            assert_eq!((line.len(), line.at(places[count - 1])), (2, Some(&mut (count - 1))));
+            assert_eq!((line.len(), line.at(places[count - 1])), (3, Some(&mut (count - 1))));
         }
     }
 
@@ -349,6 +350,19 @@ mod tests {
         line.leave(places[1]);
         assert_eq!(line.drain().collect::<Vec<_>>(), [(places[0], 1), (places[2], 3)]);
         assert_eq!(line.len(), 0);
+    }
+
+    #[test]
+    fn whoever_returns_between_two_others_is_counted() {
+        let (mut line, mut all) = (Line::default(), Places::default());
+        let places: Vec<Place> = (0..5).map(|n| join(&mut line, &mut all, n)).collect();
+        line.leave(places[2]);
+        line.leave(places[3]);
+        assert_eq!((line.len(), entries(&line)), (3, 4), "their entries are kept");
+        line.restore(places[2], 2);
+        assert_eq!((line.len(), entries(&line)), (4, 4));
+        line.restore(places[3], 3);
+        assert_eq!((line.len(), line.drain().count()), (5, 5));
     }
 
     #[test]

@@ -187,6 +187,30 @@ mod tests {
         assert!(group.wait().now_or_never().is_none() && take());
     }
 
+    #[test]
+    fn what_waits_twice_says_so_once() {
+        let (_sender, receiver) = channel::<u8>(0);
+        take();
+        for _ in 0..2 {
+            assert!(receiver.recv().now_or_never().is_none());
+        }
+        assert_eq!((take(), take()), (true, false));
+    }
+
+    #[test]
+    fn marks_are_left_as_long_as_it_is_asked_for() {
+        take();
+        assert!(!is_marking());
+        mark_while(Waker::noop().clone(), |_| {
+            mark_while(Waker::noop().clone(), |_| assert!(is_marking(), "within another"));
+            assert!(is_marking(), "still");
+        });
+        assert!(!is_marking() && !take(), "and nothing was noted");
+        note();
+        mark_while(Waker::noop().clone(), |_| assert!(take(), "it was noted before"));
+        assert!(!take(), "and was asked about");
+    }
+
     #[derive(Default)]
     struct Counted(AtomicU32);
 
