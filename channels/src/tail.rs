@@ -17,6 +17,8 @@ use crate::lock::Lock;
 use crate::node::later;
 use crate::wire::{CHUNK_BYTES_MAX, Frame, Gathered, Parcel, Parcels};
 
+/// A value larger than this is sent in a frame of its own: to join others it would be copied.
+pub(crate) const JOINED_BYTES_MAX: usize = CHUNK_BYTES_MAX / 4;
 /// After so many values a tail should be sent, that the others may work at the same time.
 const ENOUGH: u32 = 1024;
 /// So often a tail looks at the time.

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, CodecError};
 use crate::node::Node;
+use crate::tail::JOINED_BYTES_MAX;
 use crate::wire::{HANDLES_MAX, Parcel, Passage, Side};
 
 thread_local! {
@@ -60,13 +61,13 @@ pub fn unpack<T: DeserializeOwned>(node: &Arc<Node>, parcel: Parcel) -> Result<T
     codec::decode(parcel.codec, &parcel.payload)
 }
 
-/// Encodes a value without handles behind what is there. False if that cannot be done, or it has
-/// some.
+/// Encodes a value without handles behind what is there. False if that cannot be done, it has some,
+/// or it is too large to join others.
 #[inline]
 pub(crate) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> bool {
     DEPARTURES.with_borrow_mut(|all| all.push(Departure { node: None, passages: Vec::new() }));
     let _popped = OnDrop(|| DEPARTURES.with_borrow_mut(Vec::pop));
-    codec::append(value, out).is_ok()
+    codec::append(value, out, JOINED_BYTES_MAX).is_ok()
 }
 
 /// Decodes a value without handles.

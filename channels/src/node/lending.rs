@@ -11,11 +11,8 @@ use super::{Conclusion, Node, Operation};
 use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::{Passed, Progress};
-use crate::tail::Tail;
-use crate::wire::{CHUNK_BYTES_MAX, Frame, Parcel, Passage, Side, WHOLE_BYTES_MAX};
-
-/// A value larger than this is sent in a frame of its own: to join others it would be copied.
-const JOINED_BYTES_MAX: usize = CHUNK_BYTES_MAX / 4;
+use crate::tail::{JOINED_BYTES_MAX, Tail};
+use crate::wire::{Frame, Parcel, Passage, Side, WHOLE_BYTES_MAX};
 
 impl Node {
     /// Sends under a credit. The value comes back if there is none, the link is lost, or it is too
