@@ -129,6 +129,10 @@ struct Aside<M, W> {
     reserved: BTreeMap<Place, u64>,
     /// At a home that offers: how many of the offers are leases.
     leased_offers: u32,
+    /// At a home that offers: values on offer that are with whoever runs the home. See `passing`.
+    passing: u32,
+    /// At a home that offers: whether it counts as full, however few the values are.
+    is_stuffed: bool,
     /// At a home that offers: places of the buffer that are kept for sends of selects.
     kept: u32,
     /// At a home that offers: sends that wait from here on let a select go first.
@@ -174,7 +178,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether a send would have to wait for room.
     pub fn is_full(&self) -> bool {
-        self.len() + self.kept() >= self.capacity()
+        self.len() + self.kept() >= self.capacity() || self.is_stuffed()
     }
 
     /// Whether a receive would not have to wait.
@@ -423,11 +427,13 @@ fn owned<M>(message: &mut Option<M>) -> M {
 impl<M, W> Aside<M, W> {
     fn is_bare(&self) -> bool {
         let Self { end, returned, leases, attempts, leased_offers, is_strict, .. } = self;
-        let Self { refused, watcher, reserved, kept, barrier, .. } = self;
+        let Self { refused, watcher, reserved, kept, barrier, passing, is_stuffed, .. } = self;
         let is_usual = end.is_none() && !*is_strict && *leased_offers == 0;
+        let is_idle = *passing == 0 && !*is_stuffed;
         let has_selects = *kept > 0 || barrier.is_some();
         let has_leases = !(leases.is_empty() && attempts.is_empty() && reserved.is_empty());
         is_usual
+            && is_idle
             && !has_leases
             && !has_selects
             && returned.is_empty()
@@ -445,6 +451,8 @@ impl<M, W> Default for Aside<M, W> {
             attempts: BTreeMap::new(),
             reserved: BTreeMap::new(),
             leased_offers: 0,
+            passing: 0,
+            is_stuffed: false,
             kept: 0,
             barrier: None,
             is_strict: false,
@@ -459,6 +467,7 @@ mod landing;
 mod lease;
 mod matching;
 mod outcome;
+mod passing;
 mod proposal;
 mod short;
 mod strict;

@@ -48,8 +48,10 @@ mod outbox;
 pub use inbox::{Inbox, Misfit};
 pub use outbox::Outbox;
 
+use bytes::Bytes;
+
 use crate::id::{ChannelId, TaskId};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, MESSAGE_BYTES_MAX, Parcel, WHOLE_BYTES_MAX};
+use crate::wire::{CHUNK_BYTES_MAX, Frame, MESSAGE_BYTES_MAX, WHOLE_BYTES_MAX};
 
 /// Values under way at once, of one side of a session.
 pub const STREAMS_MAX: usize = 64;
@@ -85,18 +87,9 @@ enum Course {
     StopsForAll,
 }
 
-/// The value that a frame brings, if it brings one.
-fn parcel(frame: &Frame) -> Option<&Parcel> {
-    if let [parcel] = frame.parcels() { Some(parcel) } else { None }
-}
-
-fn parcel_mut(frame: &mut Frame) -> Option<&mut Parcel> {
-    if let [parcel] = frame.parcels_mut() { Some(parcel) } else { None }
-}
-
 impl Way {
     fn of(frame: &Frame) -> Self {
-        let bytes = parcel(frame).map_or(0, |parcel| parcel.payload.len());
+        let bytes = frame.payload().map_or(0, Bytes::len);
         if bytes <= CHUNK_BYTES_MAX {
             return Self::Whole;
         }

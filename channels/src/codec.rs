@@ -43,6 +43,38 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     Ok(bytes)
 }
 
+/// Encodes a value behind what is there, unless there would be more than so many bytes: then no
+/// more is written.
+pub(crate) fn append<T: Serialize + ?Sized>(
+    value: &T,
+    out: &mut Vec<u8>,
+    most: usize,
+) -> Result<(), CodecError> {
+    let written =
+        bincode::serde::encode_into_std_write(value, &mut Limited { out, most }, configuration());
+    written.map(drop).map_err(|error| CodecError(format!("the value cannot be encoded: {error}")))
+}
+
+struct Limited<'a> {
+    out: &'a mut Vec<u8>,
+    most: usize,
+}
+
+impl std::io::Write for Limited<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.out.len() + bytes.len() > self.most {
+            return Err(std::io::ErrorKind::WriteZero.into());
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes a value as JSON, for a program of any language.
 pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<String, CodecError> {
     let text = serde_json::to_string(value)

@@ -12,8 +12,12 @@
 //! for the next one, so that the order stays; and a receive that asked, and was then served from
 //! the stock, abandons what it asked for to the stock.
 //!
+//! Of a stream, most sends and receives need not even the lock of what is lent: credits, and a
+//! piece of the stock, are lent on to what grows at the end of all that the node has to say
+//! (`tail.rs`). Whoever takes the lock has all of it back first.
+//!
 //! **Invariant**: while something is in stock no receive of this node waits. All that changes the
-//! stock, and says so to the home, happens under one lock.
+//! stock, and says so to the home, happens under one lock, or that of a tail.
 //!
 //! Before a channel comes home to this process (see `settling.rs`) all goes back; and while it is
 //! on its way nothing is lent or taken.
@@ -23,11 +27,13 @@
 //! the home has everything: credits are void, and offers return to their places.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::id::{ChannelId, OperationId};
-use crate::wire::{Frame, Parcel, Side};
+use crate::tail::Tail;
+use crate::wire::{Frame, Parcel, Parcels, Side};
 
 /// So many receives in a row on one node, and the next asks for offers ahead.
 const PATIENCE: u32 = 2;
@@ -48,7 +54,9 @@ pub(crate) struct Flow {
 pub(crate) struct Lent {
     credits: u32,
     /// Offers that no task has, oldest first.
-    stock: VecDeque<Stocked>,
+    stock: VecDeque<Piece>,
+    /// What uses the credits, and the stock, without asking; by [`Side`].
+    tails: [Option<Arc<Tail>>; 2],
     /// Early offers below this number have come.
     seen: u64,
     is_open: bool,
@@ -75,6 +83,30 @@ pub(crate) struct Stocked {
     pub(crate) turn: u64,
 }
 
+/// Offers in a row; more than one only if they were made ahead.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Piece {
+    /// Of the first.
+    pub(crate) name: Name,
+    pub(crate) parcels: Parcels,
+    pub(crate) attempt: u32,
+    /// Of the first.
+    pub(crate) turn: u64,
+}
+
+impl Piece {
+    /// Takes the first out.
+    fn take_first(&mut self) -> Option<Stocked> {
+        let parcel = self.parcels.take_first()?;
+        let Self { name, attempt, turn, .. } = *self;
+        if let Name::Early(number) = &mut self.name {
+            *number += 1;
+        }
+        self.turn += 1;
+        Some(Stocked { name, parcel, attempt, turn })
+    }
+}
+
 /// Offers made ahead, in a row.
 #[derive(Debug)]
 pub(crate) struct Early {
@@ -82,7 +114,7 @@ pub(crate) struct Early {
     pub(crate) first: u64,
     /// For which time each is offered, from 1.
     pub(crate) attempt: u32,
-    pub(crate) parcels: Vec<Parcel>,
+    pub(crate) parcels: Parcels,
 }
 
 /// How an offer is answered.
@@ -131,8 +163,11 @@ impl Flow {
         self.channel
     }
 
+    /// All that is lent, also what a tail had of it, which grows no more.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Lent> {
-        self.lent.lock()
+        let mut lent = self.lent.lock();
+        lent.call_in();
+        lent
     }
 
     /// Whether there is a credit.
@@ -175,14 +210,17 @@ impl Flow {
         lent.is_open = false;
         lent.streak = 0;
         let mut frames: Vec<Frame> = Vec::new();
-        for stocked in lent.stock.drain(..) {
+        for Piece { name, parcels, .. } in lent.stock.drain(..) {
+            let (channel, more) = (self.channel, parcels.len() as u32);
             if let (Some(Frame::Untaken { first, count, .. }), Name::Early(number)) =
-                (frames.last_mut(), stocked.name)
+                (frames.last_mut(), name)
                 && *first + u64::from(*count) == number
             {
-                *count += 1;
+                *count += more;
+            } else if let Name::Early(first) = name {
+                frames.push(Frame::Untaken { channel, first, count: more });
             } else {
-                frames.push(stocked.name.untaken(self.channel));
+                frames.push(name.untaken(channel));
             }
         }
         frames
@@ -199,11 +237,48 @@ impl Flow {
 }
 
 impl Lent {
+    /// Takes back what tails have.
+    fn call_in(&mut self) {
+        let [sends, takes] = &mut self.tails;
+        if let Some(tail) = sends.take() {
+            self.credits += tail.take_credits();
+        }
+        if let Some(tail) = takes.take() {
+            let (taken, rest) = tail.take_stock();
+            self.streak = self.streak.saturating_add(taken);
+            rest.into_iter().for_each(|rest| self.stock.push_front(rest));
+        }
+    }
+
     /// Takes a credit for one send.
     pub(crate) fn spend(&mut self) -> bool {
         let may = self.credits > 0;
         self.credits -= u32::from(may);
         may
+    }
+
+    /// Lends what is left of the credits to a tail that begins with a value sent under one.
+    pub(crate) fn lend_credits(&mut self, tail: impl FnOnce(u32) -> Arc<Tail>) -> Arc<Tail> {
+        let tail = tail(std::mem::take(&mut self.credits));
+        self.tails[Side::Send as usize] = Some(tail.clone());
+        tail
+    }
+
+    /// Lends the first piece of the stock to a tail that begins with an early offer taken out of
+    /// it, if more of the same piece follow and have no handles.
+    pub(crate) fn lend_stock(
+        &mut self,
+        taken: Name,
+        tail: impl FnOnce(u64, Piece) -> Arc<Tail>,
+    ) -> Option<Arc<Tail>> {
+        let Name::Early(first) = taken else { return None };
+        let follows = |piece: &&mut Piece| {
+            piece.name == Name::Early(first + 1) && piece.parcels.passages().is_empty()
+        };
+        self.stock.front_mut().filter(follows)?;
+        let tail = tail(first, self.stock.pop_front()?);
+        self.tails[Side::Receive as usize] = Some(tail.clone());
+        Some(tail)
     }
 
     /// A handle of a side is here; so many `Detach` have left this node by now.
@@ -231,7 +306,11 @@ impl Lent {
 
     /// Takes the oldest out of the stock.
     pub(crate) fn take(&mut self) -> Option<Stocked> {
-        let stocked = self.stock.pop_front()?;
+        let first = self.stock.front_mut()?;
+        let stocked = first.take_first()?;
+        if first.parcels.is_empty() {
+            self.stock.pop_front();
+        }
         self.note_receive();
         Some(stocked)
     }
@@ -258,15 +337,16 @@ impl Lent {
     pub(crate) fn add_early(&mut self, early: Early, turn: u64) {
         let Early { first, attempt, parcels } = early;
         self.seen = first + parcels.len() as u64;
-        self.stock.extend((first..).zip(turn..).zip(parcels).map(|((number, turn), parcel)| {
-            Stocked { name: Name::Early(number), parcel, attempt, turn }
-        }));
+        if !parcels.is_empty() {
+            self.stock.push_back(Piece { name: Name::Early(first), parcels, attempt, turn });
+        }
     }
 
     /// An offer returns to the stock, at its old place.
     pub(crate) fn put_back(&mut self, stocked: Stocked) {
-        let at = self.stock.partition_point(|other| other.turn < stocked.turn);
-        self.stock.insert(at, stocked);
+        let Stocked { name, parcel, attempt, turn } = stocked;
+        let at = self.stock.partition_point(|other| other.turn < turn);
+        self.stock.insert(at, Piece { name, parcels: parcel.into(), attempt, turn });
     }
 
     /// A receive has its answer, or is given up.

@@ -153,6 +153,7 @@ pub mod settling;
 #[doc(hidden)]
 pub mod slot;
 mod stream;
+mod tail;
 pub mod transfer;
 #[doc(hidden)]
 pub mod trial;

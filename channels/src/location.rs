@@ -36,6 +36,7 @@ use crate::made::Made;
 use crate::node::Node;
 use crate::select::Reserve;
 use crate::settling::NEVER;
+use crate::tail::Tail;
 use crate::transfer::Stranded;
 use crate::waking::{Told, Waking};
 use crate::wire::{End, Frame, Passage, Side};
@@ -44,8 +45,10 @@ use crate::wire::{End, Frame, Passage, Side};
 /// handles to each other cannot wait for each other's lock.
 static EXPORTS: ReentrantMutex<()> = ReentrantMutex::new(());
 
+/// The bit of `Shared::gone` that says that the home is elsewhere.
+const AWAY: u8 = 0b100;
 /// Where in `Shared::gone` it is said how often a channel came home.
-const LANDINGS_SHIFT: u32 = 2;
+const LANDINGS_SHIFT: u32 = 3;
 
 /// Channels in the buffers of channels in the buffers …: each takes a part of the stack.
 const NESTING_MAX: usize = 64;
@@ -67,7 +70,8 @@ pub(crate) struct Shared<T> {
     waking: Waking,
     made: Made,
     /// Whether it is settled that this process has no handle: a bit for each [`Side`]. Above them,
-    /// how often the channel came home, or almost did. Changes under the lock.
+    /// whether the home is elsewhere, and how often the channel came home, or almost did. Changes
+    /// under the lock.
     gone: AtomicU8,
 }
 
@@ -92,6 +96,8 @@ pub(crate) struct Relayed<T> {
     pub(crate) channel: ChannelId,
     pub(crate) node: Arc<Node>,
     pub(crate) flow: Arc<Flow>,
+    /// What the next send, or receive, may join; by [`Side`].
+    pub(crate) tails: [Option<Arc<Tail>>; 2],
     /// Arrivals of handles since the node last had none, by [`Side`].
     arrivals: [u32; 2],
     /// Operations that waited when the channel left, until their futures look.
@@ -136,6 +142,7 @@ impl<T> Relayed<T> {
             channel,
             node,
             flow,
+            tails: [None, None],
             arrivals,
             moved,
             reserve: Reserve::default(),
@@ -183,6 +190,7 @@ impl<T> Shared<T> {
     }
 
     fn new(location: Location<T>, capacity: usize, handles: u32, made: Made) -> Arc<Self> {
+        let away = if matches!(location, Location::Relayed(_)) { AWAY } else { 0 };
         let core = Lock::new(Core { location });
         Arc::new(Self {
             core,
@@ -190,7 +198,7 @@ impl<T> Shared<T> {
             capacity: capacity as u32,
             waking: Waking::default(),
             made,
-            gone: AtomicU8::new(if handles == 0 { 0b11 } else { 0 }),
+            gone: AtomicU8::new(if handles == 0 { 0b11 | away } else { away }),
         })
     }
 
@@ -214,6 +222,37 @@ impl<T> Shared<T> {
 
     pub(crate) fn capacity(&self) -> usize {
         self.capacity as usize
+    }
+
+    /// Whether it seems that the home is elsewhere. It may have moved.
+    #[inline]
+    pub(crate) fn seems_away(&self) -> bool {
+        self.gone.load(Ordering::Relaxed) & AWAY != 0
+    }
+
+    /// What the next operation of a side may join.
+    #[inline]
+    pub(crate) fn with_tail<R>(&self, side: Side, join: impl FnOnce(&Tail) -> R) -> Option<R> {
+        let core = self.lock();
+        let Location::Relayed(relayed) = &core.location else { return None };
+        relayed.tails[side as usize].as_deref().map(join)
+    }
+
+    /// What was taken is to be said before long.
+    #[cold]
+    pub(crate) fn tell_home(&self) {
+        let node = match &self.lock().location {
+            Location::Relayed(relayed) => relayed.node.clone(),
+            Location::Local(_) => return,
+        };
+        node.ring_for_all();
+    }
+
+    /// The next operation of a side may join this.
+    pub(crate) fn set_tail(&self, side: Side, tail: Arc<Tail>) {
+        if let Location::Relayed(relayed) = &mut self.lock().location {
+            relayed.tails[side as usize] = Some(tail);
+        }
     }
 
     #[inline]
@@ -348,6 +387,7 @@ impl<T> Shared<T> {
             node.push(Frame::Keep { channel, landings });
         }
         let values = leave(&mut core, handles, packed, channel, node, &mut wakes);
+        self.gone.fetch_or(AWAY, Ordering::Relaxed);
         node.depart(channel);
         LEFT.with_borrow_mut(|left| left.push(Box::new(values)));
         drop(core);

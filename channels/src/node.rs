@@ -27,11 +27,13 @@ use crate::settling::{Passed, Settling};
 use crate::wire::{BatchWriter, End, Frame, Passage, Stats};
 
 mod landing;
+pub(crate) mod later;
 mod leasing;
 mod lending;
 mod questions;
 
 pub(crate) use landing::Heard;
+pub use later::{Clock, Later};
 pub(crate) use questions::Surveyed;
 
 /// Anything that [`crate::channel`] made here or that arrived here, found by its identity.
@@ -39,6 +41,7 @@ type Known = Weak<dyn Any + Send + Sync>;
 
 /// One process's side of the relay.
 pub struct Node {
+    me: Weak<Self>,
     state: Mutex<State>,
     /// Pieces that have come.
     incoming: Mutex<Inbox>,
@@ -66,6 +69,8 @@ struct State {
     sleepers: Vec<Waker>,
     /// Whether any channel ever came home to this process.
     has_landed: bool,
+    /// Whether the bell was rung since all that waited was taken.
+    is_rung: bool,
 }
 
 enum Operation {
@@ -115,7 +120,8 @@ impl Node {
     /// A node without channels. The doorbell is rung whenever frames wait to be sent; it must not
     /// block, and may be rung from any thread.
     pub fn new(doorbell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             state: Mutex::default(),
             incoming: Mutex::default(),
             channels: DashMap::new(),
@@ -158,7 +164,9 @@ impl Node {
 
     /// Moves waiting frames into a batch, until it is large enough. True if more are waiting.
     pub fn take_outgoing(&self, batch: &mut BatchWriter) -> bool {
-        self.state.lock().outgoing.fill(batch)
+        let mut state = self.state.lock();
+        state.is_rung = state.outgoing.fill(batch);
+        state.is_rung
     }
 
     /// Takes in a frame. One that does not concern channels comes back. If a large value comes in

@@ -8,11 +8,12 @@
 //!   of the same operations, of which one happens.
 //! - `lease`: a receive whose value is held until it is acknowledged. `flush`: whether all is home.
 //!   `watch`: a send as a case of a select.
-//! - `close`, `error`.
+//! - `joining`: what most of a stream is. `close`, `error`.
 
 mod close;
 mod error;
 mod flush;
+mod joining;
 mod lease;
 mod receive;
 mod send;

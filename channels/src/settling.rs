@@ -187,9 +187,8 @@ impl Settling {
             passed = Passed::Diverted;
         }
         let leaving: Vec<ChannelId> = frame
-            .parcels()
+            .passages()
             .iter()
-            .flat_map(|parcel| &parcel.passages)
             .map(|passage| passage.channel)
             .filter(|channel| self.approaches.contains_key(channel))
             .collect();
@@ -197,9 +196,7 @@ impl Settling {
             self.keep(channel, out);
             passed = Passed::Diverted;
         }
-        for parcel in frame.parcels() {
-            self.departed(&parcel.passages);
-        }
+        self.departed(frame.passages());
         queue(frame, out);
         passed
     }
@@ -279,9 +276,7 @@ impl Settling {
             return None;
         }
         let Approach { held, .. } = self.approaches.remove(&channel)?;
-        for parcel in held.iter().flat_map(Frame::parcels) {
-            self.departed(&parcel.passages);
-        }
+        held.iter().for_each(|frame| self.departed(frame.passages()));
         out.push_back(Frame::Landed { channel, landings });
         let (closes, others) =
             held.into_iter().partition::<Vec<_>, _>(|frame| matches!(frame, Frame::Close { .. }));

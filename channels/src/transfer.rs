@@ -5,7 +5,7 @@
 //! into the payload. Decoding is the mirror image. A handle encoded by anything else (a JSON file,
 //! say) is an error, for nobody would count it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,20 +14,27 @@ use serde::de::DeserializeOwned;
 
 use crate::codec::{self, CodecError};
 use crate::node::Node;
+use crate::tail::JOINED_BYTES_MAX;
 use crate::wire::{HANDLES_MAX, Parcel, Passage, Side};
 
 thread_local! {
     static DEPARTURES: RefCell<Vec<Departure>> = const { RefCell::new(Vec::new()) };
     static ARRIVALS: RefCell<Vec<Arrival>> = const { RefCell::new(Vec::new()) };
+    static SPACE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Space that a thread keeps, in bytes.
+const SPACE_MAX: usize = 64 << 10;
+
 struct Departure {
-    node: Arc<Node>,
+    /// None if no handle may leave.
+    node: Option<Arc<Node>>,
     passages: Vec<Passage>,
 }
 
 struct Arrival {
-    node: Arc<Node>,
+    /// None if no handle is there.
+    node: Option<Arc<Node>>,
     /// Each until a handle in the payload claims it.
     passages: Vec<Option<Passage>>,
 }
@@ -35,7 +42,7 @@ struct Arrival {
 /// Encodes a value for another process; its handles leave with it.
 pub fn pack<T: Serialize + ?Sized>(node: &Arc<Node>, value: &T) -> Result<Parcel, CodecError> {
     DEPARTURES.with_borrow_mut(|all| {
-        all.push(Departure { node: node.clone(), passages: Vec::new() });
+        all.push(Departure { node: Some(node.clone()), passages: Vec::new() });
     });
     let popped = OnDrop(|| DEPARTURES.with_borrow_mut(Vec::pop));
     let encoded = codec::encode(value);
@@ -48,10 +55,40 @@ pub fn pack<T: Serialize + ?Sized>(node: &Arc<Node>, value: &T) -> Result<Parcel
 /// Decodes a value from another process; its handles arrive with it.
 pub fn unpack<T: DeserializeOwned>(node: &Arc<Node>, parcel: Parcel) -> Result<T, CodecError> {
     let passages = parcel.passages.into_iter().map(Some).collect();
-    ARRIVALS.with_borrow_mut(|all| all.push(Arrival { node: node.clone(), passages }));
+    ARRIVALS.with_borrow_mut(|all| all.push(Arrival { node: Some(node.clone()), passages }));
     // What comes off is dropped outside of the borrow, and gives back what nobody claimed.
     let _popped = OnDrop(|| ARRIVALS.with_borrow_mut(Vec::pop));
     codec::decode(parcel.codec, &parcel.payload)
+}
+
+/// Encodes a value without handles behind what is there. False if that cannot be done, it has some,
+/// or it is too large to join others.
+#[inline]
+pub(crate) fn append<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> bool {
+    DEPARTURES.with_borrow_mut(|all| all.push(Departure { node: None, passages: Vec::new() }));
+    let _popped = OnDrop(|| DEPARTURES.with_borrow_mut(Vec::pop));
+    codec::append(value, out, JOINED_BYTES_MAX).is_ok()
+}
+
+/// Decodes a value without handles.
+#[inline]
+pub(crate) fn read<T: DeserializeOwned>(codec: u8, payload: &[u8]) -> Result<T, CodecError> {
+    ARRIVALS.with_borrow_mut(|all| all.push(Arrival { node: None, passages: Vec::new() }));
+    let _popped = OnDrop(|| ARRIVALS.with_borrow_mut(Vec::pop));
+    codec::decode(codec, payload)
+}
+
+/// Lends space for encoded values, empty, which this thread has had before.
+#[inline]
+pub(crate) fn with_space<R>(work: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    // Whoever encodes or decodes may do so again in the midst of it.
+    let mut space = SPACE.take();
+    space.clear();
+    let done = work(&mut space);
+    if space.capacity() <= SPACE_MAX {
+        SPACE.set(space);
+    }
+    done
 }
 
 /// A parcel for this process that may never be looked into: then its handles go back.
@@ -82,15 +119,17 @@ impl Drop for Undelivered {
 /// A value that could not be encoded: its handles stay.
 impl Drop for Departure {
     fn drop(&mut self) {
-        if !self.passages.is_empty() {
-            self.node.undo_departure(&self.passages);
+        if let Some(node) = self.node.as_ref().filter(|_| !self.passages.is_empty()) {
+            node.undo_departure(&self.passages);
         }
     }
 }
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        self.passages.drain(..).flatten().for_each(|unclaimed| self.node.give_back(unclaimed));
+        if let Some(node) = &self.node {
+            self.passages.drain(..).flatten().for_each(|unclaimed| node.give_back(unclaimed));
+        }
     }
 }
 
@@ -99,7 +138,7 @@ pub(crate) fn depart(
     export: impl FnOnce(&Arc<Node>) -> Result<Passage, Stranded>,
 ) -> Result<u32, Stranded> {
     let node = DEPARTURES
-        .with_borrow(|all| all.last().map(|departure| departure.node.clone()))
+        .with_borrow(|all| all.last().and_then(|departure| departure.node.clone()))
         .ok_or(Stranded::NoMessage)?;
     let passage = export(&node)?;
     DEPARTURES.with_borrow_mut(|all| {
@@ -121,7 +160,7 @@ pub(crate) fn arrive(index: u32, side: Side) -> Result<(Arc<Node>, Passage), Str
         let passage = listed
             .and_then(|passage| passage.take_if(|passage| passage.side == side))
             .ok_or(Stranded::NotListed)?;
-        Ok((arrival.node.clone(), passage))
+        Ok((arrival.node.clone().ok_or(Stranded::NoMessage)?, passage))
     })
 }
 

@@ -14,6 +14,7 @@
 #[macro_use]
 mod macros;
 mod batch;
+mod brought;
 mod field;
 mod frames;
 mod limits;
@@ -28,6 +29,7 @@ pub use limits::{
     FRAME_BYTES_MAX, HANDLES_MAX, MESSAGE_BYTES_MAX, PARCELS_MAX, TEXT_BYTES_MAX, WHOLE_BYTES_MAX,
 };
 pub use malformed::MalformedFrame;
+pub use parcels::{Gathered, Parcels, Values};
 pub use value::{
     Build, Contents, End, Parcel, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, Usage,
     Vitals, nonce,

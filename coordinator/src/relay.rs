@@ -47,6 +47,7 @@ use landing::{Course, Prospects};
 use ledger::{CHANNEL_BYTES, Ledger};
 use proposals::{Proposals, Watches};
 pub use violation::Violation;
+use window::Early;
 
 /// All channels at home here.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -60,6 +61,8 @@ pub struct Relay {
     /// would take a part of the stack for each.
     gone: VecDeque<Gone>,
     prospects: Prospects,
+    /// Channels that may have room again, for their values were too large together.
+    relieved: Vec<ChannelId>,
     /// Scratch space, so that a message allocates nothing.
     effects: Vec<Effect<Waiter>>,
 }
@@ -67,6 +70,8 @@ pub struct Relay {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Home {
     chan: Chan<Cargo, Waiter>,
+    /// What its values come to.
+    bytes: usize,
     /// All handles, attached or held, by side. More than a peer can have in a lifetime.
     handles: [u64; 2],
     /// The session that exported it, while no other has had a handle and it has not been closed:
@@ -127,7 +132,8 @@ impl Relay {
         let ledger = Ledger::new(limits);
         let (proposals, prospects) = (Proposals::default(), Prospects::default());
         let (gone, effects) = (VecDeque::new(), Vec::new());
-        Self { homes: BTreeMap::new(), ledger, proposals, gone, prospects, effects }
+        let (homes, relieved) = (BTreeMap::new(), Vec::new());
+        Self { homes, ledger, proposals, gone, prospects, relieved, effects }
     }
 
     /// A session begins.
@@ -176,6 +182,7 @@ impl Relay {
         let chan = Chan::new(capacity as usize);
         let home = Home {
             chan,
+            bytes: 0,
             handles,
             exporter: Some(session),
             tries: Vec::new(),
@@ -240,7 +247,7 @@ impl Relay {
         if home.exporter != Some(session) || home.chan.ended().is_some() {
             return Err(Violation::Unexpected("Restore"));
         }
-        let mut cargo = self.take_in(session, session, parcel)?;
+        let mut cargo = self.take_into(session, channel, parcel)?;
         cargo.attempts = attempts;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         home.chan.restore_sent(cargo, &mut |effect| self.effects.push(effect));
@@ -284,14 +291,14 @@ impl Relay {
     ) {
         let detaches = self.ledger.detaches(session);
         let Some(flow) = self.flow_mut(channel) else { return };
-        let places = match side {
+        let offers = match side {
             Side::Send => {
                 flow.credits.leave(session, detaches);
                 Vec::new()
             }
             Side::Receive => flow.window.leave(session),
         };
-        self.put_back(channel, places, commands);
+        self.put_back(channel, offers, commands);
     }
 
     /// Whether a session has any handle.
@@ -331,14 +338,23 @@ impl Relay {
                 && let Some(flow) = &mut home.flow
             {
                 // A bug on purpose, for the checks: early offers count as taken.
-                for place in flow.window.leave(session) {
-                    home.chan.accept(place, &mut |effect| self.effects.push(effect));
+                for early in flow.window.leave(session) {
+                    let note = &mut |effect| self.effects.push(effect);
+                    match early {
+                        Early::One { place, .. } => drop(home.chan.accept(place, note)),
+                        Early::Passing(all) => home.chan.end_passing(all.parcels.len(), note),
+                    }
                 }
             }
             if let Some(flow) = &mut home.flow {
                 // The channel puts them back.
-                for place in flow.window.leave(session) {
-                    home.chan.offered(place).into_iter().for_each(Cargo::note_attempt);
+                for early in flow.window.leave(session) {
+                    match early {
+                        Early::One { place, .. } => {
+                            home.chan.offered(place).into_iter().for_each(Cargo::note_attempt);
+                        }
+                        Early::Passing(all) => home.chan.return_passing(all.age, all.apart(1)),
+                    }
                 }
             }
             let dead = |waiter: &Waiter| waiter.session == session;
@@ -391,7 +407,7 @@ impl Relay {
         loop {
             if let Some(gone) = self.gone.pop_front() {
                 self.count_down(gone, commands);
-            } else if let Some(channel) = self.proposals.due.pop() {
+            } else if let Some(channel) = self.relieved.pop().or_else(|| self.proposals.due.pop()) {
                 self.perform(channel, commands);
             } else {
                 break;
@@ -433,6 +449,7 @@ impl Relay {
 
     /// Turns what happened to parked operations into frames.
     fn perform(&mut self, channel: ChannelId, commands: &mut Vec<Command>) {
+        self.look_at_weight(channel);
         let mut effects = mem::take(&mut self.effects);
         for Effect { waiter: Waiter { session, operation, .. }, place, turn } in effects.drain(..) {
             let Some(home) = self.homes.get_mut(&channel) else { break };

@@ -22,11 +22,12 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use channels::node::Later;
 use futures::task::AtomicWaker;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -35,7 +36,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::deadlock::Carried;
 use crate::link::{Broken, Plug, Socket};
@@ -46,6 +47,12 @@ const BRISK: Duration = Duration::from_millis(5);
 const CALM: Duration = Duration::from_millis(50);
 /// So often a `main` that never waits is asked to look at the link.
 const STEPS_MAX: u32 = 64;
+
+/// Microseconds since this was first asked: how long word waits that something was taken.
+pub(crate) fn now_us() -> u64 {
+    static BEGUN: OnceLock<Instant> = OnceLock::new();
+    BEGUN.get_or_init(Instant::now).elapsed().as_micros() as u64
+}
 
 /// A link that is worked.
 struct Link {
@@ -179,10 +186,12 @@ impl Drive {
         self.turn_of_leader(true);
         loop {
             self.leader.begin();
-            if woken.is_due.swap(false, SeqCst)
-                && let Poll::Ready(output) = pin!(&mut main).poll(&mut Context::from_waker(&waker))
-            {
-                return Ok(output);
+            if woken.is_due.swap(false, SeqCst) {
+                let _tells = Later::begin(now_us);
+                let context = &mut Context::from_waker(&waker);
+                if let Poll::Ready(output) = pin!(&mut main).poll(context) {
+                    return Ok(output);
+                }
             }
             steps = (steps + 1) % STEPS_MAX;
             if self.is_due.load(SeqCst) || steps == 0 {

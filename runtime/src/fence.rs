@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use channels::id::TaskId;
-use channels::node::Node;
+use channels::node::{Later, Node};
 
+use crate::drive::now_us;
 use crate::occupancy::Seat;
 
 thread_local! {
@@ -165,6 +166,7 @@ impl<F: Future + Unpin> Future for Fenced<F> {
         let this = &mut *self;
         let before = POLLED.replace(Some(this.identity.clone()));
         let _restore = Restore(before);
+        let _tells = Later::begin(now_us);
         Pin::new(&mut this.inner).poll(context)
     }
 }

@@ -147,8 +147,8 @@ impl Home {
                 }
             }
             Frame::Prepaid { channel, parcels } => {
-                for parcel in parcels {
-                    if let Some((channel, value)) = self.value(Some(*channel), parcel) {
+                for parcel in parcels.iter() {
+                    if let Some((channel, value)) = self.value(Some(*channel), &parcel) {
                         self.entered.insert((channel, value));
                         self.told.insert((channel, value));
                         self.log.push(Commit::Prepaid { channel, value });
@@ -257,8 +257,8 @@ impl Home {
                 self.parcels.insert((session, *operation), parcel.clone());
             }
             Frame::Early { channel, first, parcels, .. } => {
-                for (number, parcel) in (*first..).zip(parcels) {
-                    if let Some(value) = self.value(None, parcel) {
+                for (number, parcel) in (*first..).zip(parcels.iter()) {
+                    if let Some(value) = self.value(None, &parcel) {
                         self.take(value, session);
                         self.early.insert((session, *channel, number), value);
                     }

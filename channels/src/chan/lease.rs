@@ -9,7 +9,7 @@
 //! its holder dies. In a process the value itself is lent, and known here by its age; the holder
 //! brings it back.
 
-use super::{Chan, Effect, Offer, Received, Source, Turn, Waiter};
+use super::{Aside, Chan, Effect, Offer, Received, Source, Turn, Waiter};
 use crate::line::Place;
 
 /// A value on lease, in a process.
@@ -32,7 +32,8 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether no value is on offer, and none on lease.
     pub(super) fn has_nothing_out(&self) -> bool {
-        self.offers.is_empty() && self.aside.as_ref().is_none_or(|aside| aside.leases.is_empty())
+        let has_none = |aside: &Aside<M, W>| aside.leases.is_empty() && aside.passing == 0;
+        self.offers.is_empty() && self.aside.as_deref().is_none_or(has_none)
     }
 
     /// An offered value is in somebody's hands: its send ends. For a home that offers. False if

@@ -143,8 +143,9 @@ impl<M, W: Waiter> Chan<M, W> {
     }
 
     /// How many values on offer are of sends that have ended.
-    fn ended_offers(&self) -> usize {
-        self.apart as usize - self.aside.as_ref().map_or(0, |aside| aside.returned.len())
+    pub(super) fn ended_offers(&self) -> usize {
+        let elsewhere = |aside: &Aside<M, W>| aside.returned.len() + aside.passing as usize;
+        self.apart as usize - self.aside.as_deref().map_or(0, elsewhere)
     }
 
     pub(super) fn put_back(

@@ -101,7 +101,7 @@ impl<M, W: Waiter> Chan<M, W> {
 
     /// Whether there is no room but for so many who need not ask.
     pub fn is_full_with(&self, credits: usize) -> bool {
-        self.len() + self.kept() + credits >= self.capacity()
+        self.len() + self.kept() + credits >= self.capacity() || self.is_stuffed()
     }
 
     /// Whether a receive that comes would get the value of a send that waits, or nothing.

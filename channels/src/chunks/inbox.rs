@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{STREAM_BYTES_MAX, STREAMS_MAX, parcel_mut};
+use super::{STREAM_BYTES_MAX, STREAMS_MAX};
 use crate::wire::{CHUNK_BYTES_MAX, Frame, MESSAGE_BYTES_MAX};
 
 /// Room that a value gets at once; more as it comes.
@@ -128,8 +128,8 @@ impl Inbox {
         if coming.left > 0 {
             return Err(Misfit::Incomplete { stream, left: coming.left });
         }
-        match parcel_mut(&mut frame).filter(|parcel| parcel.payload.is_empty()) {
-            Some(parcel) => parcel.payload = coming.bytes.into(),
+        match frame.payload_mut().filter(|payload| payload.is_empty()) {
+            Some(payload) => *payload = coming.bytes.into(),
             None => return Err(Misfit::NoRoom(stream)),
         }
         Ok(frame)

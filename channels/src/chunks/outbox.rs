@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, lane, parcel_mut};
+use super::{Course, Lane, STREAM_BYTES_MAX, STREAMS_MAX, Way, lane};
 use crate::id::{ChannelId, OperationId};
+use crate::tail::Tail;
 use crate::wire::{BATCH_BYTES_TARGET, BatchWriter, CHUNK_BYTES_MAX, Frame, WHOLE_BYTES_MAX};
 
 /// A frame costs about so many bytes of memory beside its payload.
@@ -21,6 +23,8 @@ pub struct Outbox {
     /// Goes before all else: heartbeats, and what a value held up that has ended.
     first: VecDeque<Frame>,
     line: VecDeque<Frame>,
+    /// The youngest of the line, as long as it grows.
+    tail: Option<Arc<Tail>>,
     /// How many of those in line will be values in turns.
     large_in_line: usize,
     /// Under way, by turn.
@@ -89,7 +93,8 @@ impl Outbox {
     /// How many frames wait.
     pub fn len(&self) -> usize {
         let streams = self.streams.len() + self.waiting.len();
-        self.first.len() + self.line.len() + streams + self.behind
+        let tail = usize::from(self.tail.is_some());
+        self.first.len() + self.line.len() + tail + streams + self.behind
     }
 
     /// About how much memory they take.
@@ -99,6 +104,7 @@ impl Outbox {
 
     /// The youngest in line. It may grow, but not beyond a chunk.
     pub fn back_mut(&mut self) -> Option<&mut Frame> {
+        self.seal();
         self.line.back_mut()
     }
 
@@ -120,6 +126,35 @@ impl Outbox {
             }
             _ => {}
         }
+        self.seal();
+        self.push_in_line(frame);
+    }
+
+    /// What is to be sent from now on until something else comes, or it leaves.
+    pub(crate) fn grow(&mut self, tail: Arc<Tail>) {
+        self.seal();
+        self.tail = Some(tail);
+    }
+
+    /// Whether nothing waits but what may wait for a moment.
+    pub(crate) fn may_wait(&self) -> bool {
+        self.len() == 1 && self.tail.as_ref().is_some_and(|tail| tail.may_wait())
+    }
+
+    fn seal(&mut self) {
+        if let Some(tail) = self.tail.take() {
+            let sealed = tail.seal();
+            match (self.line.back_mut(), &sealed) {
+                (
+                    Some(Frame::Took { channel, first, count }),
+                    Frame::Took { channel: same, first: next, count: more },
+                ) if channel == same && *first + u64::from(*count) == *next => *count += *more,
+                _ => self.push_in_line(sealed),
+            }
+        }
+    }
+
+    fn push_in_line(&mut self, frame: Frame) {
         self.company.note(&frame);
         self.bytes += cost(&frame);
         self.large_in_line += usize::from(matches!(Way::of(&frame), Way::InTurns(_)));
@@ -128,11 +163,13 @@ impl Outbox {
 
     /// Drops all.
     pub fn clear(&mut self) {
+        self.seal();
         *self = Self::default();
     }
 
     /// Fills a batch until it is large enough. True if more waits.
     pub fn fill(&mut self, batch: &mut BatchWriter) -> bool {
+        self.seal();
         while batch.len() < BATCH_BYTES_TARGET && self.put_next(batch) {}
         !self.is_empty()
     }
@@ -253,11 +290,8 @@ impl Outbox {
     }
 
     fn begin(&mut self, mut frame: Frame, lane: Option<Lane>) {
-        let (mut rest, mut carries) = (Bytes::new(), Vec::new());
-        if let Some(parcel) = parcel_mut(&mut frame) {
-            rest = mem::take(&mut parcel.payload);
-            carries.extend(parcel.passages.iter().map(|passage| passage.channel));
-        }
+        let carries: Vec<_> = frame.passages().iter().map(|passage| passage.channel).collect();
+        let rest = frame.payload_mut().map(mem::take).unwrap_or_default();
         for channel in &carries {
             *self.carried.entry(*channel).or_default() += 1;
         }
@@ -312,8 +346,8 @@ impl Outbox {
     }
 
     fn put_whole(&mut self, batch: &mut BatchWriter, mut stream: Stream) {
-        if let Some(parcel) = parcel_mut(&mut stream.frame) {
-            parcel.payload = mem::take(&mut stream.rest);
+        if let Some(payload) = stream.frame.payload_mut() {
+            *payload = mem::take(&mut stream.rest);
         }
         batch.push(&stream.frame);
         self.bytes = self.bytes.saturating_sub(stream.total);
@@ -352,6 +386,5 @@ impl Outbox {
 }
 
 fn cost(frame: &Frame) -> usize {
-    let payloads = frame.parcels().iter().map(|parcel| parcel.payload.len());
-    payloads.sum::<usize>() + FRAME_COST
+    frame.payload_bytes() + FRAME_COST
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::id::OperationId;
 use crate::session::{Received, Session};
 use crate::wire::{
-    BATCH_BYTES_TARGET, BatchWriter, Envelope, Passage, Side, SpawnOptions, read_batch,
+    BATCH_BYTES_TARGET, BatchWriter, Envelope, Parcel, Passage, Side, SpawnOptions, read_batch,
 };
 
 const BIG: usize = 5 * CHUNK_BYTES_MAX + 7;
@@ -38,7 +38,7 @@ fn send(channel: u128, operation: u64, bytes: usize) -> Frame {
 }
 
 fn prepaid(channel: u128, bytes: usize) -> Frame {
-    Frame::Prepaid { channel: ChannelId(channel), parcels: vec![value(bytes)] }
+    Frame::Prepaid { channel: ChannelId(channel), parcels: vec![value(bytes)].into() }
 }
 
 fn cancel(channel: u128, operation: u64) -> Frame {
@@ -175,7 +175,7 @@ fn values_take_turns_and_the_line_has_half() {
     let until = all.iter().position(whole).unwrap();
     let between = all[..until].split(is_piece).skip(1).filter(|some| !some.is_empty());
     for some in between {
-        let bytes: usize = some.iter().filter_map(parcel).map(|it| it.payload.len()).sum();
+        let bytes: usize = some.iter().map(Frame::payload_bytes).sum();
         assert!((1..CHUNK_BYTES_MAX + 2000).contains(&bytes), "{bytes} between two pieces");
     }
 }
@@ -197,7 +197,8 @@ fn effects_hold_their_place() {
 fn a_handle_in_a_value_is_given_back_after_it() {
     let passage = Passage { channel: ChannelId(7), side: Side::Send, capacity: 1 };
     let mut carrier = send(1, 1, BIG);
-    parcel_mut(&mut carrier).unwrap().passages.push(passage);
+    let Frame::Send { parcel, .. } = &mut carrier else { unreachable!("it is a send") };
+    parcel.passages.push(passage);
     let frames = [carrier, send(2, 2, 1), detach(7), prepaid(3, 1), Frame::Heartbeat {}];
     let [first, passes, gone, after, heartbeat] = frames.clone();
     assert_eq!(come(&mut outbox(frames)), [heartbeat, passes, first, gone, after]);

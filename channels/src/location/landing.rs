@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use super::{LANDINGS_SHIFT, Location, Relayed, Shared};
+use super::{AWAY, LANDINGS_SHIFT, Location, Relayed, Shared};
 use crate::chan::Chan;
 use crate::claim::{Waiting, Wakes};
 use crate::handle::Message;
@@ -91,6 +91,7 @@ impl<T: Message> Shared<T> {
         }
         self.note_landings(landings);
         core.location = Location::Local(chan);
+        self.gone.fetch_and(!AWAY, Ordering::Relaxed);
         drop(core);
         // They may hold handles of this very channel's side, as any value.
         drop(given_up);

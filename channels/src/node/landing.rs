@@ -269,19 +269,24 @@ impl Node {
         mut state: MutexGuard<'_, State>,
         queue: impl FnOnce(&mut State) -> bool,
     ) {
-        let was_empty = state.outgoing.is_empty();
         let is_news = queue(&mut state);
         let sleepers = if is_news { std::mem::take(&mut state.sleepers) } else { Vec::new() };
-        let is_first = was_empty && !state.outgoing.is_empty();
+        let waits = state.outgoing.may_wait() && self.tells_later();
+        let rings = !waits && state.rings();
         drop(state);
         sleepers.into_iter().for_each(Waker::wake);
-        if is_first {
+        if rings {
             (self.doorbell)();
         }
     }
 }
 
 impl State {
+    /// Whether the bell is to be rung, as it is from now on.
+    pub(super) fn rings(&mut self) -> bool {
+        !self.outgoing.is_empty() && !std::mem::replace(&mut self.is_rung, true)
+    }
+
     pub(super) fn progress(&self, channel: ChannelId) -> Progress {
         if self.settling.is_idle() { Progress::Away } else { self.settling.progress(channel) }
     }

@@ -7,50 +7,69 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Waker;
 
-use super::{Conclusion, Node, Operation, State};
+use super::{Conclusion, Node, Operation};
 use crate::flow::{Early, Flow, Stocked};
 use crate::id::{ChannelId, OperationId};
 use crate::settling::{Passed, Progress};
-use crate::wire::{CHUNK_BYTES_MAX, Frame, PARCELS_MAX, Parcel, Passage, Side, WHOLE_BYTES_MAX};
+use crate::tail::{JOINED_BYTES_MAX, Tail};
+use crate::wire::{Frame, Parcel, Passage, Side, WHOLE_BYTES_MAX};
 
 impl Node {
     /// Sends under a credit. The value comes back if there is none, the link is lost, or it is too
     /// large: then it is to be asked for, and what asks has no credits, which would keep its room.
-    pub(crate) fn send_prepaid(&self, flow: &Flow, parcel: Parcel) -> Result<(), Parcel> {
+    /// If there are more credits, what the next may join comes out.
+    pub(crate) fn send_prepaid(
+        &self,
+        flow: &Flow,
+        parcel: Parcel,
+    ) -> Result<Option<Arc<Tail>>, Parcel> {
         if parcel.payload.len() > WHOLE_BYTES_MAX {
             self.repay(flow);
             return Err(parcel);
         }
         let channel = flow.channel();
         let mut lent = flow.lock();
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.lost.is_some() || !lent.spend() {
             return Err(parcel);
         }
-        let State { settling, outgoing, .. } = &mut *state;
-        if settling.lets_pass(channel, &parcel.passages)
-            && let Some(Frame::Prepaid { channel: last, parcels }) = outgoing.back_mut()
-            && *last == channel
-            && fits(parcels, &parcel)
-        {
-            parcels.push(parcel);
-            return Ok(());
+        if !parcel.passages.is_empty() || parcel.payload.len() > JOINED_BYTES_MAX {
+            let parcels = parcel.into();
+            self.push_in(state, |state| {
+                let passed = state.pass(Frame::Prepaid { channel, parcels });
+                debug_assert!(!passed.is_held(), "a channel on its way here has no credits");
+                passed == Passed::Diverted
+            });
+            return Ok(None);
         }
-        let parcels = vec![parcel];
+        let tail = lent.lend_credits(|credits| Tail::of_sends(channel, &parcel, credits));
         self.push_in(state, |state| {
-            let passed = state.pass(Frame::Prepaid { channel, parcels });
-            debug_assert!(!passed.is_held(), "there are no credits of a channel on its way here");
-            passed == Passed::Diverted
+            // It has no handles, and a channel on its way here has no credits: so it may pass.
+            state.outgoing.grow(tail.clone());
+            false
         });
-        Ok(())
+        Ok(Some(tail))
     }
 
-    /// Receives what is in stock.
-    pub(crate) fn take_stocked(&self, flow: &Flow) -> Option<Parcel> {
+    /// Receives what is in stock. If there is more, what the next may join comes out.
+    pub(crate) fn take_stocked(&self, flow: &Flow) -> Option<(Parcel, Option<Arc<Tail>>)> {
+        let channel = flow.channel();
         let mut lent = flow.lock();
         let Stocked { name, parcel, .. } = lent.take()?;
+        let state = self.state.lock();
         // Of a lost link nothing may be taken: it is another's by now.
-        self.queue(name.taken(flow.channel())).then_some(parcel)
+        if state.lost.is_some() {
+            return None;
+        }
+        let tail = lent.lend_stock(name, |first, rest| Tail::of_takes(channel, first, rest));
+        self.push_in(state, |state| match &tail {
+            Some(tail) => {
+                state.outgoing.grow(tail.clone());
+                false
+            }
+            None => state.pass(name.taken(channel)) == Passed::Diverted,
+        });
+        Some((parcel, tail))
     }
 
     /// Whether a receive from a channel would find a value in stock.
@@ -207,14 +226,6 @@ impl Node {
     }
 }
 
-/// Whether a value fits into one frame with others. None is large beside the whole, so that the
-/// whole is not large.
-fn fits(parcels: &[Parcel], parcel: &Parcel) -> bool {
-    let first = parcels.first().is_none_or(|first| first.payload.len() <= CHUNK_BYTES_MAX);
-    let each = CHUNK_BYTES_MAX / (parcels.len() + 1);
-    first && parcel.payload.len() <= each && parcels.len() < PARCELS_MAX
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +260,9 @@ mod tests {
     }
 
     fn take_all(node: &Node, flow: &Flow) -> Vec<u8> {
-        std::iter::from_fn(|| node.take_stocked(flow)).map(|parcel| parcel.payload[0]).collect()
+        std::iter::from_fn(|| node.take_stocked(flow))
+            .map(|(parcel, _)| parcel.payload[0])
+            .collect()
     }
 
     /// Offers to receives that were given up meanwhile, one of which had got that of another.
@@ -263,7 +276,7 @@ mod tests {
         give_up(&node, two);
         offer(&node, two, b'b');
 
-        let parcels = vec![parcel(b'c'), parcel(b'd')];
+        let parcels = vec![parcel(b'c'), parcel(b'd')].into();
         assert_eq!(
             node.receive(Frame::Early {
                 channel: CHANNEL,
@@ -299,7 +312,8 @@ mod tests {
     }
 
     fn early(node: &Node, first: u64, detaches: u64, bytes: &[u8]) {
-        let parcels = bytes.iter().copied().map(parcel).collect();
+        let parcels: Vec<Parcel> = bytes.iter().copied().map(parcel).collect();
+        let parcels = parcels.into();
         let early = Frame::Early { channel: CHANNEL, first, detaches, attempt: 1, parcels };
         assert_eq!(node.receive(early), None);
     }

@@ -20,7 +20,7 @@ use crate::moved;
 use crate::node::{Conclusion, Heard, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
-use crate::wire::{End, Frame, Parcel};
+use crate::wire::{End, Frame, Parcel, Side};
 
 /// A receive, wherever its channel is.
 pub(crate) enum ReceiveOperation {
@@ -41,6 +41,11 @@ impl ReceiveOperation {
     ) -> Poll<Outcome<T>> {
         match self {
             Self::New => {
+                if shared.seems_away()
+                    && let Some(outcome) = self.join(shared)
+                {
+                    return Poll::Ready(outcome);
+                }
                 let mut core = shared.lock();
                 // Here and below nothing is done between taking a value and returning it: so it is
                 // moved once.
@@ -90,7 +95,8 @@ impl ReceiveOperation {
             let (node, channel) = (relayed.node.clone(), relayed.channel);
             let stocked = node.take_stocked(&relayed.flow);
             drop(core);
-            if let Some(parcel) = stocked {
+            if let Some((parcel, tail)) = stocked {
+                tail.into_iter().for_each(|tail| shared.set_tail(Side::Receive, tail));
                 *self = Self::Done;
                 return Poll::Ready(unpack(&node, parcel));
             }

@@ -19,7 +19,7 @@ use crate::moved;
 use crate::node::{Conclusion, Node};
 use crate::transfer;
 use crate::waiting::{self, marked};
-use crate::wire::{End, Frame};
+use crate::wire::{End, Frame, Side};
 
 /// A send, wherever its channel is.
 pub struct SendOperation<T> {
@@ -66,6 +66,11 @@ impl<T: Message> SendOperation<T> {
     pub(crate) fn poll(&mut self, shared: &Shared<T>, waker: &Waker) -> Poll<Outcome<T>> {
         match self.step {
             Step::New => {
+                if shared.seems_away()
+                    && let Some(joined) = self.join(shared, waker)
+                {
+                    return joined;
+                }
                 let mut core = shared.lock();
                 if let Location::Local(chan) = &mut core.location
                     && chan.put(&mut self.value)
@@ -114,7 +119,7 @@ impl<T: Message> SendOperation<T> {
         if let Location::Relayed(relayed) = &core.location {
             let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            return self.start_remote(node, &flow, waker, Errand::Wait);
+            return self.start_remote(shared, node, &flow, waker, Errand::Wait);
         }
         match self.attempt_in(&mut core, &mut wakes) {
             Attempt::Sent => {
@@ -175,6 +180,7 @@ impl<T: Message> SendOperation<T> {
     /// Sends to the home, under a credit if there is one by the time that the value is encoded.
     fn start_remote(
         &mut self,
+        shared: &Shared<T>,
         node: Arc<Node>,
         flow: &Flow,
         waker: &Waker,
@@ -189,7 +195,13 @@ impl<T: Message> SendOperation<T> {
             }
         };
         moved::note(parcel.payload.len());
-        let Err(parcel) = node.send_prepaid(flow, parcel) else { return Poll::Ready(Ok(())) };
+        let parcel = match node.send_prepaid(flow, parcel) {
+            Ok(tail) => {
+                tail.into_iter().for_each(|tail| shared.set_tail(Side::Send, tail));
+                return Poll::Ready(Ok(()));
+            }
+            Err(parcel) => parcel,
+        };
         self.value = Some(value);
         let operation = node.begin(channel, waker.clone(), |operation| match errand {
             Errand::Wait => Frame::Send { channel, operation, parcel },
@@ -221,7 +233,7 @@ impl<T: Message> SendOperation<T> {
         if let Location::Relayed(relayed) = &core.location {
             let (node, flow) = (relayed.node.clone(), relayed.flow.clone());
             drop(core);
-            let started = self.start_remote(node, &flow, waker, Errand::Try);
+            let started = self.start_remote(shared, node, &flow, waker, Errand::Try);
             return started.map_err(TrySendError::from);
         }
         let outcome = match self.attempt_in(&mut core, &mut wakes) {

@@ -125,7 +125,7 @@ impl<T: Message> SendOperation<T> {
                     Some(flow) => match node.send_prepaid(&flow, parcel) {
                         Err(parcel) => parcel,
                         // What was kept is not needed.
-                        Ok(()) => {
+                        Ok(_) => {
                             node.give_up(operation, Frame::CancelSend { channel, operation });
                             self.step = Step::Done;
                             return Poll::Ready(Some(Ok(())));

@@ -175,9 +175,9 @@ mod tests {
             Frame::Export { channel, capacity: 1, senders: 2, receivers: 3 },
             Frame::Send { channel, operation, parcel: parcel.clone() },
             Frame::Detach { channel, side: Side::Send, arrivals: 4 },
-            Frame::Prepaid { channel, parcels: vec![parcel.clone(), parcel.clone()] },
+            Frame::Prepaid { channel, parcels: vec![parcel.clone(), parcel.clone()].into() },
             Frame::Ahead { channel, window: 5, seen: 6 },
-            Frame::Early { channel, first: 7, detaches: 8, attempt: 1, parcels },
+            Frame::Early { channel, first: 7, detaches: 8, attempt: 1, parcels: parcels.into() },
             Frame::Refused { operation, end: End::Closed },
             Frame::Ended { operation, end: lost },
             Frame::Spawn {

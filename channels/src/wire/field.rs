@@ -4,8 +4,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use super::{
     Build, CONTENTS_MAX, Contents, End, Frame, HANDLES_MAX, MalformedFrame, PARCELS_MAX, Parcel,
-    Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, Usage, Vitals,
-    WHOLE_BYTES_MAX,
+    Parcels, Passage, Place, Role, Secret, Side, SpawnOptions, Stats, TEXT_BYTES_MAX, Usage,
+    Vitals, WHOLE_BYTES_MAX,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -200,6 +200,28 @@ lists! {
     Parcel, at most PARCELS_MAX "values in a frame";
     Passage, at most HANDLES_MAX "handles in a message";
     OperationId, at most CONTENTS_MAX "operations in a frame";
+    u32, at most HANDLES_MAX "handles in a frame";
+}
+
+impl Field for Parcels {
+    fn put(&self, out: &mut Vec<u8>) {
+        let Self { codec, count, lengths, payloads, passages, owners } = self;
+        codec.put(out);
+        count.put(out);
+        lengths.put(out);
+        payloads.put(out);
+        passages.put(out);
+        owners.put(out);
+    }
+
+    fn read(body: &mut Bytes) -> Result<Self, MalformedFrame> {
+        let (codec, count) = (u8::read(body)?, u32::read(body)?);
+        let (lengths, payloads) = (Bytes::read(body)?, Bytes::read(body)?);
+        let (passages, owners) = (Vec::read(body)?, Vec::read(body)?);
+        let parcels = Self { codec, count, lengths, payloads, passages, owners };
+        parcels.check()?;
+        Ok(parcels)
+    }
 }
 
 impl<T: Field> Field for Option<T> {

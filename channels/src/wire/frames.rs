@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::field::Field;
 use super::{
-    Build, Contents, End, MalformedFrame, Parcel, Passage, Role, Secret, Side, SpawnOptions, Stats,
-    Usage, Vitals,
+    Build, Contents, End, MalformedFrame, Parcel, Parcels, Passage, Role, Secret, Side,
+    SpawnOptions, Stats, Usage, Vitals,
 };
 use crate::id::{ChannelId, OperationId, SessionId, TaskId};
 
@@ -255,7 +255,7 @@ with_landing! { with_leases with_workers frames
         /// The channel.
         channel: ChannelId,
         /// The values, in the order of the sends.
-        parcels: Vec<Parcel>,
+        parcels: Parcels,
     }
     /// Node: credits that it will not use.
     61 Repay {
@@ -325,7 +325,7 @@ with_landing! { with_leases with_workers frames
         /// For which time each is offered, from 1.
         attempt: u32,
         /// The values.
-        parcels: Vec<Parcel>,
+        parcels: Parcels,
     }
     /// Coordinator: early offers that no task has are to go back; no more come until asked for.
     68 Recall {

@@ -116,11 +116,11 @@ impl Credits {
         Some((self.holder, grant as u32))
     }
 
-    /// A value came that was sent under a credit. False if there was none.
+    /// Values came that were sent under credits. False if there were not as many.
     #[must_use]
-    pub fn spend(&mut self, session: SessionId) -> bool {
-        let may = self.are_held_by(session);
-        self.out -= usize::from(may);
+    pub fn spend(&mut self, session: SessionId, count: usize) -> bool {
+        let may = self.are_held_by(session) && self.out >= count;
+        self.out -= if may { count } else { 0 };
         may
     }
 
@@ -181,7 +181,7 @@ mod tests {
         let mut credits = earned(8);
         assert_eq!(credits.grant(8, 3), Some((ONE, 5)));
         assert_eq!(credits.grant(8, 3), None);
-        assert!(!credits.spend(OTHER) && credits.spend(ONE));
+        assert!(!credits.spend(OTHER, 1) && credits.spend(ONE, 1));
         assert_eq!((credits.out(), credits.grant(8, 4)), (4, None), "it is in the buffer now");
         assert_eq!(credits.grant(8, 2), Some((ONE, 2)), "two were taken");
     }
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(credits.grant(4, 0), Some((ONE, 4)));
         assert_eq!(credits.call_back(), CallBack::Tell(ONE));
         assert_eq!(credits.call_back(), CallBack::Underway);
-        assert!(credits.spend(ONE), "it was sent before");
+        assert!(credits.spend(ONE, 1), "it was sent before");
         credits.repay(ONE, 100, 0);
         assert_eq!((credits.out(), credits.call_back()), (0, CallBack::Home));
         credits.resume();
@@ -210,7 +210,7 @@ mod tests {
         credits.leave(OTHER, 0);
         assert_eq!(credits.out(), 4);
         credits.leave(ONE, 1);
-        assert_eq!((credits.out(), credits.spend(ONE)), (0, false));
+        assert_eq!((credits.out(), credits.spend(ONE, 1)), (0, false));
     }
 
     /// Some were on their way to it when it gave its handles back, and go back when it has others.
@@ -232,7 +232,7 @@ mod tests {
         let mut credits = earned(100);
         credits.note_size(CREDIT_BYTES_MAX / 3);
         assert_eq!(credits.grant(100, 0), Some((ONE, 3)));
-        assert!(credits.spend(ONE));
+        assert!(credits.spend(ONE, 1));
         assert_eq!(credits.grant(100, 1), None, "it has not asked");
         credits.on_send(ONE, 0);
         assert_eq!(credits.grant(100, 1), Some((ONE, 1)));

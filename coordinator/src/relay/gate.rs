@@ -19,7 +19,7 @@ use channels::wire::{Frame, Side, WHOLE_BYTES_MAX};
 
 use super::credits::{CallBack, Credits};
 use super::ledger::Parked;
-use super::window::{Recall, Window};
+use super::window::{Early, Recall, Window};
 use super::{Cargo, Relay, Violation};
 use crate::Command;
 
@@ -251,6 +251,7 @@ impl Relay {
             }
         } else if !flow.has_held(Side::Send)
             && home.watches.is_empty()
+            && !chan.is_stuffed()
             && let Some((session, credits)) = flow.credits.grant(capacity, chan.len())
         {
             let detaches = self.ledger.detaches(session);
@@ -259,7 +260,7 @@ impl Relay {
         }
         let mut batch = super::receives::EarlyBatch::new(channel);
         while !flow.has_held(Side::Receive)
-            && let Some(owner) = flow.window.next_owner(capacity)
+            && let Some((owner, _)) = flow.window.room(capacity)
             && chan.next_ended().is_some_and(|cargo| cargo.bytes() <= WHOLE_BYTES_MAX)
             && !chan.has_receive(|_| true)
         {
@@ -267,9 +268,9 @@ impl Relay {
                 debug_assert_eq!(effect.turn, Turn::Offered, "who waits for room finds none");
             });
             let Some(cargo) = chan.offered(place) else { break };
-            let number = flow.window.offer(place, cargo.bytes());
+            let number = flow.window.offer(Early::One { place, bytes: cargo.bytes() });
             let detaches = self.ledger.detaches(owner);
-            let parcel = (cargo.attempt(), cargo.parcel.clone());
+            let parcel = (cargo.attempt(), &cargo.parcel);
             batch.push((owner, detaches), number, parcel, commands);
         }
         batch.flush(commands);

@@ -13,6 +13,7 @@ use channels::line::Place;
 use channels::wire::{End, Frame, Parcel};
 
 use super::ledger::{Holding, Parked};
+use super::window::Early;
 use super::{Cargo, Relay, Violation, Waiter};
 use crate::Command;
 
@@ -100,8 +101,18 @@ impl Relay {
         }
         let flow = self.flow_mut(channel).ok_or(Violation::Unexpected("LeaseEarly"))?;
         let answered = flow.window.answer(session, number, 1);
-        let places = answered.map_err(|_| Violation::Unexpected("LeaseEarly"))?;
-        for place in places {
+        for early in answered.map_err(|_| Violation::Unexpected("LeaseEarly"))? {
+            let place = match early {
+                Early::One { place, .. } => place,
+                Early::Passing(passing) => {
+                    let home =
+                        self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+                    let age = passing.age;
+                    let one = passing.apart(0).next();
+                    let one = one.ok_or(Violation::Unexpected("LeaseEarly"))?;
+                    home.chan.detain_passing(age, one, &Waiter::ahead(session))
+                }
+            };
             self.lease(session, channel, operation, place, commands)?;
         }
         self.open_gate(channel, commands);
@@ -144,7 +155,7 @@ impl Relay {
         let Some(Parked::Lease(place)) = self.ledger.parked(session, channel, operation) else {
             return Err(Violation::Unexpected("Return"));
         };
-        let mut cargo = self.take_in(session, session, parcel)?;
+        let mut cargo = self.take_into(session, channel, parcel)?;
         cargo.attempts = attempts;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let Some(slot) = home.chan.offered(place).filter(|slot| slot.is_lent) else {

@@ -76,6 +76,11 @@ impl Ledger {
         Self { limits, accounts: BTreeMap::new(), bytes: 0, excesses: Vec::new() }
     }
 
+    /// What one channel may hold, in bytes.
+    pub(super) fn channel_bytes_max(&self) -> usize {
+        self.limits.channel_bytes_max
+    }
+
     /// A session begins.
     pub(super) fn open(&mut self, session: SessionId) {
         self.accounts.insert(session, Account::default());

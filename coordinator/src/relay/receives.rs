@@ -3,10 +3,11 @@
 use std::mem;
 
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{CHUNK_BYTES_MAX, End, Frame, PARCELS_MAX, Parcel, Side};
+use channels::wire::{CHUNK_BYTES_MAX, End, Frame, Gathered, Parcel, Side};
 
 use super::gate::{Flow, Request, Wish};
 use super::ledger::Parked;
+use super::window::Early;
 use super::{Relay, Violation, Waiter};
 use crate::Command;
 
@@ -174,11 +175,20 @@ impl Relay {
     ) -> Result<(), Violation> {
         let flow = self.flow_mut(channel).ok_or(Violation::Unexpected("Took"))?;
         let answered = flow.window.answer(session, first, count as usize);
-        for place in answered.map_err(|_| Violation::Unexpected("Took"))? {
+        for early in answered.map_err(|_| Violation::Unexpected("Took"))? {
             let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-            let taken = home.chan.accept(place, &mut |effect| self.effects.push(effect));
-            let cargo = taken.ok_or(Violation::Unexpected("Took"))?;
-            self.hand_over(session, cargo);
+            let note = &mut |effect| self.effects.push(effect);
+            match early {
+                Early::One { place, .. } => {
+                    let taken = home.chan.accept(place, note);
+                    let cargo = taken.ok_or(Violation::Unexpected("Took"))?;
+                    self.hand_over(session, cargo);
+                }
+                Early::Passing(passing) => {
+                    home.chan.end_passing(passing.parcels.len(), note);
+                    self.discharge(passing.payer, Some(channel), passing.bytes());
+                }
+            }
         }
         self.note_operations(session, channel, count.into());
         self.perform(channel, commands);
@@ -198,9 +208,9 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) {
         let Some(flow) = self.flow_mut(channel) else { return };
-        let Ok(places) = flow.window.answer(session, first, count as usize) else { return };
+        let Ok(offers) = flow.window.answer(session, first, count as usize) else { return };
         self.recall_own(session, channel, commands);
-        self.put_back(channel, places, commands);
+        self.put_back(channel, offers, commands);
         self.settle(commands);
     }
 
@@ -208,14 +218,21 @@ impl Relay {
     pub(super) fn put_back(
         &mut self,
         channel: ChannelId,
-        places: Vec<channels::line::Place>,
+        offers: Vec<Early>,
         commands: &mut Vec<Command>,
     ) {
-        for place in places {
+        for early in offers {
             let Some(home) = self.homes.get_mut(&channel) else { return };
-            let orphan = home.chan.decline(place, &mut |effect| self.effects.push(effect));
-            if let Some(cargo) = orphan {
-                self.lose(cargo, &End::Closed);
+            let note = &mut |effect| self.effects.push(effect);
+            match early {
+                Early::One { place, .. } => {
+                    let orphan = home.chan.decline(place, note);
+                    orphan.into_iter().for_each(|cargo| self.lose(cargo, &End::Closed));
+                }
+                Early::Passing(passing) => {
+                    home.chan.return_passing(passing.age, passing.apart(0));
+                    home.chan.hand_out(note);
+                }
             }
         }
         self.perform(channel, commands);
@@ -229,41 +246,39 @@ pub(super) struct EarlyBatch {
     to: Option<(SessionId, u64)>,
     first: u64,
     attempt: u32,
-    parcels: Vec<Parcel>,
-    bytes: usize,
+    parcels: Gathered,
 }
 
 impl EarlyBatch {
     pub(super) fn new(channel: ChannelId) -> Self {
-        Self { channel, to: None, first: 0, attempt: 0, parcels: Vec::new(), bytes: 0 }
+        Self { channel, to: None, first: 0, attempt: 0, parcels: Gathered::default() }
     }
 
     pub(super) fn push(
         &mut self,
         to: (SessionId, u64),
         number: u64,
-        (attempt, parcel): (u32, Parcel),
+        (attempt, parcel): (u32, &Parcel),
         commands: &mut Vec<Command>,
     ) {
         // One that is large travels in pieces, alone.
-        if self.attempt != attempt || parcel.payload.len() > CHUNK_BYTES_MAX {
+        let is_large = parcel.payload.len() > CHUNK_BYTES_MAX;
+        if self.attempt != attempt || is_large || !self.parcels.admits(parcel) {
             self.flush(commands);
             self.attempt = attempt;
         }
         if self.to.replace(to).is_none() {
             self.first = number;
         }
-        self.bytes += parcel.payload.len();
         self.parcels.push(parcel);
-        if self.bytes >= CHUNK_BYTES_MAX || self.parcels.len() == PARCELS_MAX {
+        if self.parcels.bytes() >= CHUNK_BYTES_MAX {
             self.flush(commands);
         }
     }
 
     pub(super) fn flush(&mut self, commands: &mut Vec<Command>) {
         if let Some((session, detaches)) = self.to.take() {
-            let parcels = mem::take(&mut self.parcels);
-            self.bytes = 0;
+            let parcels = mem::take(&mut self.parcels).finish();
             let (channel, first, attempt) = (self.channel, self.first, self.attempt);
             let frame = Frame::Early { channel, first, detaches, attempt, parcels };
             commands.push(Command::send(session, frame));

@@ -2,10 +2,12 @@
 
 use channels::chan::{Sent, Tried};
 use channels::id::{ChannelId, OperationId, SessionId};
-use channels::wire::{End, Frame, Parcel, Side};
+use channels::wire::{End, Frame, Parcel, Parcels, Side, WHOLE_BYTES_MAX};
 
+use super::cargo::Passing;
 use super::gate::{Flow, Request, Wish};
 use super::ledger::Parked;
+use super::window::Early;
 use super::{Cargo, Relay, Violation, Waiter};
 use crate::Command;
 
@@ -20,7 +22,7 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
-        let cargo = self.take_in(session, session, parcel)?;
+        let cargo = self.take_into(session, channel, parcel)?;
         self.request(channel, Request { session, operation, wish: Wish::Send(cargo) }, commands);
         self.settle(commands);
         Ok(())
@@ -77,38 +79,101 @@ impl Relay {
         &mut self,
         session: SessionId,
         channel: ChannelId,
-        parcels: Vec<Parcel>,
+        mut parcels: Parcels,
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         if self.ledger.handles(session, channel, Side::Send) == 0 {
             return Err(Violation::NotAttached(channel));
         }
         self.note_operations(session, channel, parcels.len() as u64);
+        // Who waits gets the first, and is told of it before others are offered ahead.
+        while self.homes.get(&channel).is_some_and(|home| home.chan.has_receive(|_| true))
+            && let Some(parcel) = parcels.take_first()
+        {
+            self.append_prepaid(session, channel, parcel)?;
+        }
+        if !self.effects.is_empty() {
+            self.perform(channel, commands);
+        }
+        self.let_pass(session, channel, &mut parcels, commands);
         for parcel in parcels {
-            let spent = self.flow_mut(channel).is_some_and(|flow| flow.credits.spend(session));
-            if !spent {
-                return Err(Violation::Unexpected("Prepaid"));
-            }
-            let cargo = self.take_in(session, session, parcel)?;
-            if let Some(flow) = self.flow_mut(channel) {
-                flow.credits.note_size(cargo.bytes());
-            }
-            let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
-            let mut cargo = Some(cargo);
-            let tried = home.chan.try_send(&mut cargo, &mut |effect| self.effects.push(effect));
-            // If nobody is left to receive, it is as if nobody had taken it from the buffer.
-            if let Some(cargo) = cargo {
-                self.lose(cargo, &End::Closed);
-            }
-            if tried == Tried::Full {
-                debug_assert!(false, "a credit is room");
-                return Err(Violation::Unexpected("Prepaid"));
-            }
+            self.append_prepaid(session, channel, parcel)?;
         }
         self.perform(channel, commands);
         self.open_gate(channel, commands);
         self.settle(commands);
         Ok(())
+    }
+
+    /// A value came for which a credit was spent.
+    fn append_prepaid(
+        &mut self,
+        session: SessionId,
+        channel: ChannelId,
+        parcel: Parcel,
+    ) -> Result<(), Violation> {
+        let spent = self.flow_mut(channel).is_some_and(|flow| flow.credits.spend(session, 1));
+        if !spent {
+            return Err(Violation::Unexpected("Prepaid"));
+        }
+        let cargo = self.take_into(session, channel, parcel)?;
+        if let Some(flow) = self.flow_mut(channel) {
+            flow.credits.note_size(cargo.bytes());
+        }
+        let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
+        let note = &mut |effect| self.effects.push(effect);
+        if home.chan.is_stuffed() && home.chan.ended().is_none() {
+            // Its place has been kept for it since before there was too much.
+            home.chan.restore_sent(cargo, note);
+            return Ok(());
+        }
+        let mut cargo = Some(cargo);
+        let tried = home.chan.try_send(&mut cargo, note);
+        // If nobody is left to receive, it is as if nobody had taken it from the buffer.
+        if let Some(cargo) = cargo {
+            self.lose(cargo, &End::Closed);
+        }
+        if tried == Tried::Full {
+            debug_assert!(false, "a credit is room");
+            return Err(Violation::Unexpected("Prepaid"));
+        }
+        Ok(())
+    }
+
+    /// Lets values that came under credits pass to whoever keeps receiving, in one piece: those
+    /// of them, from the first, for which nothing stands in the way.
+    fn let_pass(
+        &mut self,
+        payer: SessionId,
+        channel: ChannelId,
+        parcels: &mut Parcels,
+        commands: &mut Vec<Command>,
+    ) {
+        let is_large = parcels.bytes() > WHOLE_BYTES_MAX - size_of::<Cargo>();
+        if !parcels.passages().is_empty() || is_large || self.is_leaving(channel) {
+            return;
+        }
+        let Some(home) = self.homes.get_mut(&channel) else { return };
+        let Some(flow) = home.flow.as_mut().filter(|flow| !flow.has_held(Side::Receive)) else {
+            return;
+        };
+        let Some((owner, room)) = flow.window.room(home.chan.capacity()) else { return };
+        let count = home.chan.passable(parcels.len().min(room));
+        // A credit is spent when its value comes: until then its place is kept.
+        if count == 0 || !flow.credits.spend(payer, count) {
+            return;
+        }
+        let age = home.chan.pass(count);
+        let passing = Passing { parcels: parcels.split_to(count), age, payer, channel };
+        let bytes = passing.bytes();
+        flow.credits.note_size(bytes / count);
+        let parcels = passing.parcels.clone();
+        let first = flow.window.offer(Early::Passing(passing));
+        self.ledger.charge(payer, bytes);
+        self.weigh(channel, bytes);
+        let detaches = self.ledger.detaches(owner);
+        let early = Frame::Early { channel, first, detaches, attempt: 1, parcels };
+        commands.push(Command::send(owner, early));
     }
 
     /// Credits that a session will not use.

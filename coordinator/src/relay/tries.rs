@@ -21,7 +21,7 @@ impl Relay {
         commands: &mut Vec<Command>,
     ) -> Result<(), Violation> {
         self.may_start(session, channel, Side::Send, operation)?;
-        let cargo = self.take_in(session, session, parcel)?;
+        let cargo = self.take_into(session, channel, parcel)?;
         self.request(channel, Request { session, operation, wish: Wish::TrySend(cargo) }, commands);
         self.settle(commands);
         Ok(())

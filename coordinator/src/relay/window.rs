@@ -8,15 +8,20 @@
 //! receive has them recalled first, and waits (in the `gate`) until each is answered: it cannot
 //! get a younger value than one that nobody took.
 //!
+//! Most are values that passed through the channel in one piece, and are kept here in one piece;
+//! answers may take any part out of it.
+//!
 //! States: *nobody's* -> *open* (an owner, and how many it may have at once) -> *recalled* (nothing
 //! more is offered ahead; the owner answers for all that it has) -> nobody's. Numbers are never
 //! used twice in a channel, so that an answer names what it means even if the window has had other
 //! owners since.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use channels::id::SessionId;
 use channels::line::Place;
+
+use super::cargo::Passing;
 
 /// No session has more early offers of one channel.
 pub const WINDOW_MAX: usize = 4096;
@@ -31,18 +36,50 @@ pub struct Window {
     recalled: bool,
     /// Below this number the owner has seen all.
     seen: u64,
-    /// The number of the first in `out`.
-    first: u64,
-    /// Those under way, and absent ones that were answered before an older one.
-    out: VecDeque<Option<Early>>,
+    /// The number of the next.
+    next: u64,
+    /// Those that are not answered, by the number of the first of each piece.
+    out: BTreeMap<u64, Early>,
     unanswered: usize,
     bytes: usize,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-struct Early {
-    place: Place,
-    bytes: usize,
+/// A piece of the early offers, in the order of their numbers.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Early {
+    /// A value that the channel has on offer.
+    One {
+        /// Where.
+        place: Place,
+        /// What it costs.
+        bytes: usize,
+    },
+    /// Values that passed through the channel.
+    Passing(Passing),
+}
+
+impl Early {
+    fn count(&self) -> usize {
+        match self {
+            Self::One { .. } => 1,
+            Self::Passing(passing) => passing.parcels.len(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::One { bytes, .. } => *bytes,
+            Self::Passing(passing) => passing.bytes(),
+        }
+    }
+
+    /// Takes so many of its first out; not all.
+    fn split_to(&mut self, count: usize) -> Self {
+        match self {
+            Self::One { place, bytes } => Self::One { place: *place, bytes: *bytes },
+            Self::Passing(passing) => Self::Passing(passing.split_to(count)),
+        }
+    }
 }
 
 /// Whether early offers stand in somebody's way.
@@ -81,50 +118,81 @@ impl Window {
 
     /// Whether the session asked before it saw what had been offered to it ahead.
     pub fn is_unseen_by(&self, session: SessionId) -> bool {
-        let unseen = self.seen.saturating_sub(self.first) as usize;
-        self.owner == Some(session) && self.out.iter().skip(unseen).any(Option::is_some)
+        let last = self.out.last_key_value();
+        let is_unseen = last.is_some_and(|(first, early)| first + early.count() as u64 > self.seen);
+        self.owner == Some(session) && is_unseen
     }
 
-    /// Whose receives one more value may be offered ahead of.
-    pub fn next_owner(&self, capacity: usize) -> Option<SessionId> {
-        let size = self.size.min(capacity);
-        let room = self.unanswered < size && self.bytes < WINDOW_BYTES_MAX;
-        self.owner.filter(|_| room && !self.recalled)
+    /// Whose receives values may be offered ahead of, and how many.
+    pub fn room(&self, capacity: usize) -> Option<(SessionId, usize)> {
+        let room = self.size.min(capacity).saturating_sub(self.unanswered);
+        let may = room > 0 && self.bytes < WINDOW_BYTES_MAX && !self.recalled;
+        Some((self.owner.filter(|_| may)?, room))
     }
 
-    /// A value was offered ahead. Says which number it has.
-    pub fn offer(&mut self, place: Place, bytes: usize) -> u64 {
-        self.out.push_back(Some(Early { place, bytes }));
-        self.unanswered += 1;
-        self.bytes += bytes;
-        self.first + self.out.len() as u64 - 1
+    /// Values are offered ahead, for which there is room. Says which number the first has.
+    pub fn offer(&mut self, early: Early) -> u64 {
+        let (first, count) = (self.next, early.count());
+        self.next += count as u64;
+        self.unanswered += count;
+        self.bytes += early.bytes();
+        self.out.insert(first, early);
+        first
     }
 
-    /// An answer to early offers in a row: what they are at the channel.
+    /// An answer to early offers in a row: what they are at the channel, in order.
     pub fn answer(
         &mut self,
         session: SessionId,
         first: u64,
         count: usize,
-    ) -> Result<Vec<Place>, Unoffered> {
-        if self.owner != Some(session) {
+    ) -> Result<Vec<Early>, Unoffered> {
+        let end = first.checked_add(count as u64).ok_or(Unoffered)?;
+        if self.owner != Some(session) || count == 0 || !self.are_out(first, end) {
             return Err(Unoffered);
         }
-        let start = first.checked_sub(self.first).ok_or(Unoffered)? as usize;
-        let end = start.checked_add(count).ok_or(Unoffered)?;
-        if end > self.out.len() || self.out.range(start..end).any(Option::is_none) {
-            return Err(Unoffered);
+        let mut answered = Vec::new();
+        while let Some((at, mut early)) = self.pop_before(end) {
+            if at < first {
+                let rest = early.split_to((first - at) as usize);
+                self.out.insert(at, rest);
+                self.out.insert(first, early);
+                continue;
+            }
+            let after = at + early.count() as u64;
+            if after > end {
+                let wanted = early.split_to((end - at) as usize);
+                self.out.insert(end, std::mem::replace(&mut early, wanted));
+            }
+            self.bytes -= early.bytes();
+            answered.push(early);
+            if at == first {
+                break;
+            }
         }
-        let answered: Vec<Early> =
-            self.out.range_mut(start..end).filter_map(Option::take).collect();
-        self.unanswered -= answered.len();
-        self.bytes -= answered.iter().map(|early| early.bytes).sum::<usize>();
-        while let Some(None) = self.out.front() {
-            self.out.pop_front();
-            self.first += 1;
-        }
+        answered.reverse();
+        self.unanswered -= count;
         self.rest();
-        Ok(answered.into_iter().map(|early| early.place).collect())
+        Ok(answered)
+    }
+
+    /// Takes the last piece out that begins below a number.
+    fn pop_before(&mut self, end: u64) -> Option<(u64, Early)> {
+        let at = *self.out.range(..end).next_back()?.0;
+        Some((at, self.out.remove(&at)?))
+    }
+
+    /// Whether all from `first` to before `end` are out.
+    fn are_out(&self, first: u64, end: u64) -> bool {
+        let start = self.out.range(..=first).next_back().map_or(first, |(at, _)| *at);
+        let mut reached = start;
+        for (at, early) in self.out.range(start..end) {
+            if *at != reached {
+                return false;
+            }
+            reached += early.count() as u64;
+        }
+        reached >= end
     }
 
     /// Whether early offers of another session, or an end of them that is under way, stand in a
@@ -160,15 +228,14 @@ impl Window {
     }
 
     /// A session has no handle to receive any more, or is dead: what it had goes back elsewhere.
-    pub fn leave(&mut self, session: SessionId) -> Vec<Place> {
+    pub fn leave(&mut self, session: SessionId) -> Vec<Early> {
         if self.owner != Some(session) {
             return Vec::new();
         }
-        self.first += self.out.len() as u64;
         self.unanswered = 0;
         self.bytes = 0;
         self.recalled = true;
-        let left = self.out.drain(..).flatten().map(|early| early.place).collect();
+        let left = std::mem::take(&mut self.out).into_values().collect();
         self.rest();
         left
     }
@@ -195,24 +262,28 @@ mod tests {
         assert!(window.ask(ONE, size, 0));
         let places: Vec<Place> = (0..size).map(|_| all.allot()).collect();
         for (number, place) in places.iter().enumerate() {
-            assert_eq!(window.next_owner(100), Some(ONE));
-            assert_eq!(window.offer(*place, 1), number as u64);
+            assert_eq!(window.room(100), Some((ONE, size - number)));
+            assert_eq!(window.offer(Early::One { place: *place, bytes: 1 }), number as u64);
         }
         (window, places)
+    }
+
+    fn ones(places: &[Place]) -> Vec<Early> {
+        places.iter().map(|place| Early::One { place: *place, bytes: 1 }).collect()
     }
 
     #[test]
     fn each_is_answered_once_in_any_order() {
         let (mut window, places) = open(4);
-        assert_eq!(window.next_owner(100), None, "it is full");
-        assert_eq!(window.answer(ONE, 1, 2), Ok(places[1..3].to_vec()));
+        assert_eq!(window.room(100), None, "it is full");
+        assert_eq!(window.answer(ONE, 1, 2), Ok(ones(&places[1..3])));
         for (session, first, count) in [(ONE, 1, 1), (ONE, 0, 2), (ONE, 3, 2), (OTHER, 0, 1)] {
             assert_eq!(window.answer(session, first, count), Err(Unoffered));
         }
         assert_eq!(window.answer(ONE, u64::MAX, 1), Err(Unoffered));
-        assert_eq!(window.answer(ONE, 0, 1), Ok(places[..1].to_vec()));
+        assert_eq!(window.answer(ONE, 0, 1), Ok(ones(&places[..1])));
         assert_eq!(window.answer(ONE, 0, 1), Err(Unoffered), "numbers are not used again");
-        assert_eq!(window.answer(ONE, 3, 1), Ok(places[3..].to_vec()));
+        assert_eq!(window.answer(ONE, 3, 1), Ok(ones(&places[3..])));
     }
 
     #[test]
@@ -220,7 +291,7 @@ mod tests {
         let (mut window, _) = open(2);
         assert!(!window.ask(OTHER, 5, 0) && window.stands_in_the_way_of(OTHER));
         assert_eq!(window.recall(), Recall::Tell(ONE));
-        assert_eq!((window.recall(), window.next_owner(100)), (Recall::Underway, None));
+        assert_eq!((window.recall(), window.room(100)), (Recall::Underway, None));
         assert!(window.answer(ONE, 0, 1).is_ok() && !window.is_nobodys());
         assert!(window.answer(ONE, 1, 1).is_ok() && window.is_nobodys());
         assert!(window.ask(OTHER, 5, 0) && !window.stands_in_the_way_of(OTHER));
@@ -239,7 +310,7 @@ mod tests {
         let (mut window, places) = open(3);
         assert!(window.answer(ONE, 1, 1).is_ok());
         assert_eq!(window.leave(OTHER), []);
-        assert_eq!(window.leave(ONE), [places[0], places[2]]);
+        assert_eq!(window.leave(ONE), ones(&[places[0], places[2]]));
         assert!(window.is_nobodys() && window.answer(ONE, 0, 1).is_err());
     }
 
@@ -247,10 +318,10 @@ mod tests {
     fn neither_the_capacity_nor_bytes_are_exceeded() {
         let mut window = Window::default();
         assert!(window.ask(ONE, 100, 0));
-        assert_eq!(window.next_owner(0), None);
-        window.offer(Place::default(), WINDOW_BYTES_MAX);
-        assert_eq!(window.next_owner(100), None);
+        assert_eq!(window.room(0), None);
+        window.offer(Early::One { place: Place::default(), bytes: WINDOW_BYTES_MAX });
+        assert_eq!(window.room(100), None);
         assert!(window.answer(ONE, 0, 1).is_ok());
-        assert_eq!(window.next_owner(1), Some(ONE));
+        assert_eq!(window.room(1), Some((ONE, 1)));
     }
 }

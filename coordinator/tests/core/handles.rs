@@ -4,6 +4,11 @@ use channels::wire::Place;
 
 use super::*;
 
+pub(super) fn carrying(channel: ChannelId, side: Side) -> Parcel {
+    let passages = vec![Passage { channel, side, capacity: 1 }];
+    Parcel { codec: 1, payload: vec![0].into(), passages }
+}
+
 /// C07: a handle that is passed on a hundred thousand times leaves nothing in the books.
 #[test]
 fn passing_a_handle_on_leaves_the_books_as_they_were() {

@@ -193,7 +193,7 @@ fn a_flush_is_answered_when_all_before_it_is_home() {
         _ => None,
     });
     assert!(credits > Some(0));
-    bench.frame(worker, Frame::Prepaid { channel, parcels: vec![value(4)] });
+    bench.frame(worker, Frame::Prepaid { channel, parcels: vec![value(4)].into() });
     bench.frame(worker, Frame::Flush { operation });
     assert!(bench.sent(worker).contains(&Frame::Flushed { operation }));
     bench.die(worker);

@@ -13,12 +13,12 @@ fn bench() -> Bench {
     Bench::with(Settings { policy, limits, ..Settings::default() })
 }
 
-fn of_bytes(bytes: usize) -> Parcel {
+pub(super) fn of_bytes(bytes: usize) -> Parcel {
     Parcel { payload: vec![0; bytes].into(), ..Parcel::default() }
 }
 
 #[track_caller]
-fn assert_open(bench: &mut Bench) {
+pub(super) fn assert_open(bench: &mut Bench) {
     let commands = bench.take();
     let closed = |command: &Command| matches!(command, Command::Close { .. });
     assert!(!commands.iter().any(closed), "{commands:?}");

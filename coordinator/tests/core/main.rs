@@ -5,6 +5,7 @@ mod children;
 mod crowds;
 mod departure;
 mod flow;
+mod fullness;
 mod handles;
 mod landing;
 mod large;
@@ -12,6 +13,7 @@ mod launches;
 mod leases;
 mod limits;
 mod nonsense;
+mod passing;
 mod peers;
 mod policies;
 mod proposals;
@@ -26,6 +28,7 @@ use channels::id::{ChannelId, OperationId, SessionId, TaskId};
 use channels::wire::{Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage};
 use channels::wire::{Role, Side, SpawnOptions, Usage};
 use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
+use handles::carrying;
 
 const CLIENT: SessionId = SessionId(1);
 
@@ -165,11 +168,6 @@ impl Bench {
 
 fn value(byte: u8) -> Parcel {
     Parcel { codec: 1, payload: vec![byte].into(), passages: Vec::new() }
-}
-
-fn carrying(channel: ChannelId, side: Side) -> Parcel {
-    let passages = vec![Passage { channel, side, capacity: 1 }];
-    Parcel { codec: 1, payload: vec![0].into(), passages }
 }
 
 fn passages(channel: ChannelId) -> Vec<Passage> {

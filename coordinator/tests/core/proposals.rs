@@ -375,7 +375,7 @@ fn kept_room_and_credits_are_not_the_same_room() {
         }
     }
     assert_eq!(credits, 3, "all the room");
-    bench.frame(CLIENT, Frame::Prepaid { channel, parcels: vec![value(1)] });
+    bench.frame(CLIENT, Frame::Prepaid { channel, parcels: vec![value(1)].into() });
     watch(&mut bench, CLIENT, channel, 1, 7);
     assert_eq!(bench.sent(CLIENT), [ready(1)], "it has credits");
     bench.receive(CLIENT, channel, 2);
@@ -385,7 +385,7 @@ fn kept_room_and_credits_are_not_the_same_room() {
     bench.frame(CLIENT, send(4));
     let again = Frame::Again { channel, operation: OperationId(4) };
     assert_eq!(bench.sent(CLIENT), [again], "it has credits");
-    let parcels = vec![value(5), value(6)];
+    let parcels = vec![value(5), value(6)].into();
     bench.frame(CLIENT, Frame::Prepaid { channel, parcels });
     cancel(&mut bench, CLIENT, channel, 1);
     prepare(&mut bench, CLIENT, channel, 3, 7);

@@ -26,7 +26,7 @@ impl Relay {
         if self.ledger.handles(session, channel, Side::Send) == 0 {
             return Err(Violation::NotAttached(channel));
         }
-        let cargo = self.take_in(session, session, parcel)?;
+        let cargo = self.take_into(session, channel, parcel)?;
         let home = self.homes.get_mut(&channel).ok_or(Violation::NotAttached(channel))?;
         let asked = match self.ledger.parked(session, channel, operation) {
             Some(Parked::Watch(place)) => home.watches.line.get(&place).zip(Some(place)),

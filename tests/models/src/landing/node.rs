@@ -146,7 +146,7 @@ impl Node {
             Home::Away { channel, .. } if self.lent.credits > 0 => {
                 let channel = *channel;
                 self.lent.credits -= 1;
-                self.push(Frame::Prepaid { channel, parcels: vec![parcel(value)] });
+                self.push(Frame::Prepaid { channel, parcels: vec![parcel(value)].into() });
                 Operation::Idle
             }
             Home::Away { channel, .. } => {
@@ -404,7 +404,7 @@ impl Node {
                 repaid.into_iter().for_each(|frame| self.push(frame));
             }
             Frame::Early { channel, first, detaches, parcels, .. } => {
-                self.on_early(channel, first, detaches, &parcels);
+                self.on_early(channel, first, detaches, &parcels.iter().collect::<Vec<_>>());
             }
             Frame::Recall { channel } if self.is_at(channel) => self.untake(channel),
             Frame::Revoke { .. } | Frame::Recall { .. } => {}
