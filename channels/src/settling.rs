@@ -376,6 +376,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Unstarted { .. }
         | Frame::Report { .. }
         | Frame::Measures { .. }
+        | Frame::Tally { .. }
+        | Frame::Began { .. }
         | Frame::Bill { .. }
         | Frame::Inspect { .. }
         | Frame::Flush { .. }
@@ -410,6 +412,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Deadlock { .. }
         | Frame::Run { .. }
         | Frame::Cancel { .. }
+        | Frame::Seats { .. }
         | Frame::Shutdown {}
         | Frame::Approach { .. }
         | Frame::Land { .. }

@@ -27,6 +27,7 @@ pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
 mod books;
+mod children;
 mod departure;
 pub use books::Health;
 mod pushed;
@@ -46,7 +47,8 @@ pub const TASKS_MAX: usize = 900_000;
 #[derive(Debug)]
 pub struct Scheduler {
     policy: Policy,
-    tasks: BTreeMap<TaskId, Task>,
+    /// Boxed, for the map moves its entries about.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     /// The paper's request pool. A crowd of aborts leaves it from the middle.
     pool: Line<TaskId>,
     places: Places,
@@ -119,6 +121,8 @@ struct Worker {
     memory_idle: u64,
     /// A task there has had a handle, or has spawned another: its tasks may wait for each other.
     has_peers: bool,
+    /// What it was granted for the tasks that it begins by itself, if it ever was.
+    seats: Option<u32>,
 }
 
 impl Scheduler {
@@ -189,6 +193,7 @@ impl Scheduler {
             tasks_cpu: 0.0,
             memory_idle: u64::MAX,
             has_peers: false,
+            seats: None,
         };
         self.workers.insert(session, worker);
         if let Some(steer) = &mut self.steer {
@@ -211,7 +216,8 @@ impl Scheduler {
             return Ok(());
         }
         let arguments = relay.take_in(spawner, spawner, arguments)?;
-        if let Err(violation) = relay.open_result(spawner, spawn.result) {
+        let opened = spawn.result.map_or(Ok(()), |result| relay.open_result(spawner, result));
+        if let Err(violation) = opened {
             relay.release(arguments, commands);
             return Err(violation);
         }
@@ -226,7 +232,7 @@ impl Scheduler {
             steer.on_spawn(now, id, &spawn.name, beside);
         }
         let task = Task { spawn, spawner, arguments, attempt: 0, place, state: State::Pooled };
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
         if self.tasks.len() > TASKS_MAX {
             self.pool.leave(place);
             let reason = format!("{TASKS_MAX} tasks are under way already");
@@ -269,7 +275,7 @@ impl Scheduler {
             let usage = worker.on_usage(now, &usage);
             self.totals.tasks = self.totals.tasks.saturating_add(usage.wall);
             if let Some(task) = self.tasks.get(&id) {
-                self.ledger.task(&task.spawn.name, worker.poll.threads, &usage);
+                self.ledger.tasks(&task.spawn.name, 1, worker.poll.threads, &usage);
             }
             if current {
                 if let Some(steer) = &mut self.steer {
@@ -478,7 +484,10 @@ impl Scheduler {
             steer.on_ended(id, task.state);
         }
         self.totals.ended += 1;
-        relay.deliver_result(task.spawn.result, outcome, commands);
+        match task.spawn.result {
+            Some(result) => relay.deliver_result(result, outcome, commands),
+            None => relay.release(outcome, commands),
+        }
         if let Some(arguments) = task.arguments {
             relay.release(arguments, commands);
         }

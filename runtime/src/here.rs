@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use channels::node::Node;
 use tokio::runtime::Handle;
 
+use crate::child::Children;
 use crate::pace::Pacer;
 use crate::trial::Trying;
 
@@ -27,12 +28,15 @@ pub(crate) struct Here {
     pub(crate) trial: Option<Arc<Trying>>,
     /// Where computing is emulated.
     pub(crate) pacer: Option<Arc<Pacer>>,
+    /// On a worker: what its tasks begin there.
+    pub(crate) children: Option<Arc<Children>>,
 }
 
 impl Here {
     /// A thread of a node that is no worker.
     pub(crate) fn of(node: &Arc<Node>) -> Self {
-        Self { node: node.clone(), launch: None, executor: None, trial: None, pacer: None }
+        let node = node.clone();
+        Self { node, launch: None, executor: None, trial: None, pacer: None, children: None }
     }
 }
 
@@ -42,13 +46,23 @@ pub(crate) fn enter_thread(here: Here) {
 }
 
 pub(crate) fn here() -> Option<Here> {
-    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    HERE.with_borrow(Option::clone).or_else(process)
+    look(Here::clone)
+}
+
+/// Looks at what this thread works for.
+pub(crate) fn look<R>(look: impl Fn(&Here) -> R) -> Option<R> {
+    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(&look);
+    HERE.with_borrow(|here| here.as_ref().map(&look)).or_else(process)
 }
 
 /// The node that this thread works for.
 pub(crate) fn current() -> Option<Arc<Node>> {
-    here().map(|here| here.node)
+    look(|here| here.node.clone())
+}
+
+/// Where a task that this thread runs may begin others.
+pub(crate) fn children() -> Option<Arc<Children>> {
+    HERE.with_borrow(|here| here.as_ref()?.children.clone())
 }
 
 /// The executor that timers run on.
