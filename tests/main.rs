@@ -1,6 +1,7 @@
 //! All tests that need more than one crate. They are one program: one link, and one "test" that its
 //! worker processes run.
 
+mod children;
 mod cluster;
 mod coordinator;
 mod examples;

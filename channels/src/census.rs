@@ -148,6 +148,13 @@ impl Counted {
         Self(agent)
     }
 
+    /// A new agent that has been polled once already, with this waker, and waits.
+    pub fn late(who: Who, waker: &Waker) -> Self {
+        let this = Self::new(who);
+        this.0.rouse.get_or_init(|| waker.clone());
+        this
+    }
+
     /// Polls the agent's future: with `waker`, or, in a round of the census, with one around it.
     #[inline]
     pub fn poll<R>(&self, waker: &Waker, poll: impl FnOnce(&Waker) -> Poll<R>) -> Poll<R> {

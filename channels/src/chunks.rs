@@ -187,6 +187,8 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Spawn { .. }
         | Frame::Abort { .. }
         | Frame::Finished { .. }
+        | Frame::Tally { .. }
+        | Frame::Began { .. }
         | Frame::Report { .. }
         | Frame::Measures { .. } => true,
         // Answers of the home, and a new task.
@@ -205,6 +207,7 @@ fn passes(frame: &Frame) -> bool {
         | Frame::Credit { .. }
         | Frame::Revoke { .. }
         | Frame::Run { .. }
+        | Frame::Seats { .. }
         | Frame::Heartbeat {} => true,
         _ => false,
     }

@@ -36,6 +36,15 @@ impl TaskId {
     pub fn random() -> Self {
         Self(random_u128())
     }
+
+    /// The same, and another for the channel of its outcome: one call of the system for both.
+    pub fn with_result() -> (Self, ChannelId) {
+        let bytes: [u8; 32] = crate::chance::bytes();
+        let (mut task, mut result) = ([0; 16], [0; 16]);
+        task.copy_from_slice(&bytes[..16]);
+        result.copy_from_slice(&bytes[16..]);
+        (Self(u128::from_le_bytes(task)), ChannelId(u128::from_le_bytes(result)))
+    }
 }
 
 /// 128 bits from the operating system, read anew each time: a process restored from a snapshot

@@ -115,6 +115,7 @@
 //! - [`wire`]: every frame. [`session`]: their order, over links that break. [`chunks`]: large
 //!   values in turns. [`id`]: identities.
 //!   [`outcome`]: how a task ended.
+//! - `slot`: one value for one who waits for it in the same process.
 //! - [`blocking`]: waiting on a thread. [`waiting`]: whether a task waits on a channel, and where.
 //!   `census`: who sleeps until a channel wakes it. `wait_group`: waiting for a number of things.
 //!
@@ -149,6 +150,8 @@ pub mod outcome;
 pub mod select;
 pub mod session;
 pub mod settling;
+#[doc(hidden)]
+pub mod slot;
 mod stream;
 pub mod transfer;
 #[doc(hidden)]

@@ -141,6 +141,11 @@ impl Node {
         self.queue(frame);
     }
 
+    /// Rings the doorbell, for whoever owns the socket has something to add to what is queued.
+    pub fn ring(&self) {
+        (self.doorbell)();
+    }
+
     /// Queues a frame. False if the link is lost.
     fn queue(&self, frame: Frame) -> bool {
         let state = self.state.lock();

@@ -382,6 +382,8 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::CutOff { .. }
         | Frame::Report { .. }
         | Frame::Measures { .. }
+        | Frame::Tally { .. }
+        | Frame::Began { .. }
         | Frame::Bill { .. }
         | Frame::Inspect { .. }
         | Frame::Flush { .. }
@@ -416,6 +418,7 @@ fn about(frame: &Frame) -> Option<(ChannelId, Option<OperationId>)> {
         | Frame::Deadlock { .. }
         | Frame::Run { .. }
         | Frame::Cancel { .. }
+        | Frame::Seats { .. }
         | Frame::Shutdown {}
         | Frame::Approach { .. }
         | Frame::Land { .. }

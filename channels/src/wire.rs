@@ -34,4 +34,4 @@ pub use value::{
 };
 
 /// Version of this protocol. Peers of another version are refused by name.
-pub const PROTOCOL_VERSION: u16 = 11;
+pub const PROTOCOL_VERSION: u16 = 12;

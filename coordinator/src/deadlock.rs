@@ -118,6 +118,8 @@ pub(crate) fn is_calm_event(event: &Event) -> bool {
             Frame::Heartbeat {}
                 | Frame::Report { .. }
                 | Frame::Measures { .. }
+                | Frame::Tally { .. }
+                | Frame::Began { .. }
                 | Frame::Suspect {}
                 | Frame::Asleep { .. }
                 | Frame::Awake { .. }
@@ -129,7 +131,10 @@ pub(crate) fn is_calm_event(event: &Event) -> bool {
 /// Whether a command wakes nobody.
 pub(crate) fn is_calm_command(command: &Command) -> bool {
     let Command::Send { frame, .. } = command else { return false };
-    matches!(frame, Frame::Heartbeat {} | Frame::Probe { .. } | Frame::Deadlock { .. })
+    matches!(
+        frame,
+        Frame::Heartbeat {} | Frame::Probe { .. } | Frame::Deadlock { .. } | Frame::Seats { .. }
+    )
 }
 
 #[cfg(test)]

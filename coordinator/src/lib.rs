@@ -247,6 +247,7 @@ impl Coordinator {
         self.relay.enter(session);
         let (epoch, lease) = (self.epoch, self.settings.lease);
         commands.push(Command::Admit { session, epoch, lease });
+        self.scheduler.grant_seats(session, commands);
     }
 
     fn admit_client(
@@ -367,6 +368,7 @@ impl Coordinator {
                 relay.detach(session, channel, side, arrivals, commands)
             }
             Frame::Spawn { task, name, signature, options, result, arguments } => {
+                let result = Some(result);
                 let spawn = Spawn { task, name, signature, options, result };
                 self.scheduler.on_spawn(now, session, spawn, arguments, relay, commands)
             }
@@ -378,12 +380,11 @@ impl Coordinator {
                 let attempt = (task, attempt, usage);
                 self.scheduler.on_finished(now, session, attempt, outcome, relay, commands)
             }
-            report @ Frame::Report { .. } => {
-                self.scheduler.on_report(now, session, &report);
-                Ok(())
-            }
-            Frame::Measures { vitals } => {
-                self.scheduler.on_measures(now, session, vitals);
+            word @ (Frame::Report { .. }
+            | Frame::Measures { .. }
+            | Frame::Tally { .. }
+            | Frame::Began { .. }) => {
+                self.scheduler.on_word(now, session, word, commands);
                 Ok(())
             }
             other => self.on_question(now, session, other, commands),

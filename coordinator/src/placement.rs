@@ -111,6 +111,11 @@ pub struct Report {
 pub enum Event {
     /// A task is to be run.
     Spawned(TaskNo, Spawned),
+    /// A task that its parent's worker began by itself, within the seats that it was granted; it is
+    /// told of only when it has been there for a while.
+    Began(TaskNo, Spawned, WorkerNo),
+    /// Tasks of a kind that a worker began by itself have ended, and what each of them took.
+    Tallied(KindNo, WorkerNo, Usage),
     /// A task that waits is given up.
     Withdrawn(TaskNo),
     /// A task ended, and what it took. Without usage if its worker is gone.
@@ -196,6 +201,12 @@ pub trait Placement: Debug + Send {
     /// When it wants a tick, if it does.
     fn wake_at(&self) -> Option<Duration> {
         None
+    }
+
+    /// Up to how many tasks may occupy a thread of a worker for one of them to begin what it spawns
+    /// there and then, without being told to. 0: all tasks are to be given out by this policy.
+    fn seats(&mut self, _: WorkerNo) -> u32 {
+        0
     }
 
     /// What it asks of the workers' side.

@@ -51,7 +51,8 @@ pub use violation::Violation;
 /// All channels at home here.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Relay {
-    homes: BTreeMap<ChannelId, Home>,
+    /// Boxed, for the map moves its entries about.
+    homes: BTreeMap<ChannelId, Box<Home>>,
     ledger: Ledger,
     proposals: Proposals,
     /// Handles that are gone and not yet counted. A handle may be in the buffer of a channel whose
@@ -173,19 +174,17 @@ impl Relay {
         }
         let handles = handles.map(|count| u64::from(count.min(1)));
         let chan = Chan::new(capacity as usize);
-        self.homes.insert(
-            channel,
-            Home {
-                chan,
-                handles,
-                exporter: Some(session),
-                tries: Vec::new(),
-                watches: Watches::default(),
-                last_sender: None,
-                flow: None,
-                course: Course::of(session),
-            },
-        );
+        let home = Home {
+            chan,
+            handles,
+            exporter: Some(session),
+            tries: Vec::new(),
+            watches: Watches::default(),
+            last_sender: None,
+            flow: None,
+            course: Course::of(session),
+        };
+        self.homes.insert(channel, Box::new(home));
         for (side, count) in [Side::Send, Side::Receive].into_iter().zip(handles) {
             if count > 0 {
                 self.ledger.attach(session, channel, side);

@@ -28,6 +28,7 @@ pub use crate::task::Spawn;
 use crate::task::{State, Task};
 
 mod books;
+mod children;
 mod departure;
 pub use books::Health;
 mod pushed;
@@ -45,7 +46,8 @@ const LAUNCH_SPACE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Scheduler {
     policy: Policy,
-    tasks: BTreeMap<TaskId, Task>,
+    /// Boxed, for the map moves its entries about.
+    tasks: BTreeMap<TaskId, Box<Task>>,
     /// The paper's request pool. A crowd of aborts leaves it from the middle.
     pool: Line<TaskId>,
     places: Places,
@@ -120,6 +122,8 @@ struct Worker {
     memory_idle: u64,
     /// A task there has had a handle, or has spawned another: its tasks may wait for each other.
     has_peers: bool,
+    /// What it was granted for the tasks that it begins by itself, if it ever was.
+    seats: Option<u32>,
 }
 
 impl Scheduler {
@@ -191,6 +195,7 @@ impl Scheduler {
             tasks_cpu: 0.0,
             memory_idle: u64::MAX,
             has_peers: false,
+            seats: None,
         };
         self.workers.insert(session, worker);
         if let Some(steer) = &mut self.steer {
@@ -213,7 +218,8 @@ impl Scheduler {
             return Ok(());
         }
         let arguments = relay.take_in(spawner, spawner, arguments)?;
-        if let Err(violation) = relay.open_result(spawner, spawn.result) {
+        let opened = spawn.result.map_or(Ok(()), |result| relay.open_result(spawner, result));
+        if let Err(violation) = opened {
             relay.release(arguments, commands);
             return Err(violation);
         }
@@ -229,7 +235,7 @@ impl Scheduler {
         }
         let (attempt, spared, cut_off, state) = (0, 0, None, State::Pooled);
         let task = Task { spawn, spawner, arguments, attempt, place, state, cut_off, spared };
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
         if let Some(reason) = self.has_no_room(relay) {
             self.pool.leave(place);
             self.end(id, &Outcome::NeverStarted(reason), relay, commands);
@@ -271,7 +277,7 @@ impl Scheduler {
             let usage = worker.on_usage(now, &usage);
             self.totals.tasks = self.totals.tasks.saturating_add(usage.wall);
             if let Some(task) = self.tasks.get(&id) {
-                self.ledger.task(&task.spawn.name, worker.poll.threads, &usage);
+                self.ledger.tasks(&task.spawn.name, 1, worker.poll.threads, &usage);
             }
             if current {
                 if let Some(steer) = &mut self.steer {
@@ -483,7 +489,10 @@ impl Scheduler {
             steer.on_ended(id, task.state);
         }
         self.totals.ended += 1;
-        relay.deliver_result(task.spawn.result, outcome, commands);
+        match task.spawn.result {
+            Some(result) => relay.deliver_result(result, outcome, commands),
+            None => relay.release(outcome, commands),
+        }
         if let Some(arguments) = task.arguments {
             relay.release(arguments, commands);
         }

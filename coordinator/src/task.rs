@@ -19,8 +19,9 @@ pub struct Spawn {
     pub signature: u64,
     /// What it asks for.
     pub options: SpawnOptions,
-    /// Where its outcome goes.
-    pub result: ChannelId,
+    /// Where its outcome goes. `None`: its worker began it by itself, and tells it to those who
+    /// wait there.
+    pub result: Option<ChannelId>,
 }
 
 /// A task that has not ended.

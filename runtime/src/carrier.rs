@@ -295,6 +295,7 @@ impl Carrier {
         talk.is_held_up = !talk.session.has_room(Window::NODE);
         if !talk.is_held_up {
             let mut batch = BatchWriter::default();
+            self.speaker.owner.on_departure();
             self.speaker.node.take_outgoing(&mut batch);
             if !batch.is_empty() {
                 talk.session.seal(batch);

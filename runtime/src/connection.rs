@@ -30,6 +30,8 @@ use crate::link::Broken;
 pub(crate) trait Owner: Send + Sync + 'static {
     /// A frame that does not concern channels came.
     fn on_frame(&self, frame: Frame);
+    /// Frames are about to leave together: the time for what is said once for many events.
+    fn on_departure(&self) {}
     /// Time has passed.
     fn on_tick(&self);
     /// The session is over. The node's operations learn it after this.

@@ -19,7 +19,8 @@
 //!
 //! So there is no report, though nothing may ever move again, while the program has a timer, a
 //! `tokio::spawn`ed task or a thread of its own that does not wait on a channel; while a task waits
-//! on a lock of another kind; while one that is `async` and declared `blocking` waits; or while
+//! on a lock of another kind; while one that is `async` and declared `blocking` waits; while one
+//! that began beside its parent (`child.rs`) blocks its thread in its very first poll; or while
 //! threads that the executor kept for blocking calls are idle (ten seconds). There is none either
 //! where workers are threads (`in_memory`), nor where a larger program made its own
 //! [`Runtime`](crate::Runtime). What is reported is true.

@@ -27,6 +27,8 @@ struct Identity {
     node: Arc<Node>,
     task: TaskId,
     attempt: u32,
+    /// The nearest task above it that the coordinator knows, or itself.
+    known: TaskId,
     /// Tokens given so far.
     operations: AtomicU64,
     /// None in tests.
@@ -84,9 +86,10 @@ pub(crate) fn polled_seat() -> Option<Arc<Seat>> {
     POLLED.with_borrow(|polled| polled.as_ref().and_then(|identity| identity.seat.clone()))
 }
 
-/// The task that this thread runs now, if it does.
+/// The task that this thread runs now, if it does; if the coordinator does not know it, the nearest
+/// above it that it knows.
 pub(crate) fn polled_task() -> Option<TaskId> {
-    POLLED.with_borrow(|polled| polled.as_ref().map(|identity| identity.task))
+    POLLED.with_borrow(|polled| polled.as_ref().map(|identity| identity.known))
 }
 
 impl FenceToken {
@@ -134,8 +137,16 @@ pub(crate) struct Fenced<F> {
 impl<F> Fenced<F> {
     pub(crate) fn new(node: &Arc<Node>, (task, attempt): (TaskId, u32), inner: F) -> Self {
         let (node, operations) = (node.clone(), AtomicU64::new(0));
-        let identity = Identity { node, task, attempt, operations, seat: None };
+        let identity = Identity { node, task, attempt, known: task, operations, seat: None };
         Self { identity: Arc::new(identity), inner }
+    }
+
+    /// The same for a task that the coordinator does not know, below one that it does.
+    pub(crate) fn below(mut self, known: TaskId) -> Self {
+        if let Some(identity) = Arc::get_mut(&mut self.identity) {
+            identity.known = known;
+        }
+        self
     }
 
     /// The same for an attempt that has a seat.

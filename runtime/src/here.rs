@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use channels::node::Node;
 use tokio::runtime::Handle;
 
+use crate::child::Children;
 use crate::pace::Pacer;
 use crate::trial::Trying;
 
@@ -30,13 +31,23 @@ pub(crate) struct Here {
     pub(crate) pacer: Option<Arc<Pacer>>,
     /// When its process must go, if that is known.
     pub(crate) until: Option<SystemTime>,
+    /// On a worker: what its tasks begin there.
+    pub(crate) children: Option<Arc<Children>>,
 }
 
 impl Here {
     /// A thread of a node that is no worker.
     pub(crate) fn of(node: &Arc<Node>) -> Self {
         let node = node.clone();
-        Self { node, launch: None, executor: None, trial: None, pacer: None, until: None }
+        Self {
+            node,
+            launch: None,
+            executor: None,
+            trial: None,
+            pacer: None,
+            until: None,
+            children: None,
+        }
     }
 }
 
@@ -46,13 +57,23 @@ pub(crate) fn enter_thread(here: Here) {
 }
 
 pub(crate) fn here() -> Option<Here> {
-    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    HERE.with_borrow(Option::clone).or_else(process)
+    look(Here::clone)
+}
+
+/// Looks at what this thread works for.
+pub(crate) fn look<R>(look: impl Fn(&Here) -> R) -> Option<R> {
+    let process = || PROCESS.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(&look);
+    HERE.with_borrow(|here| here.as_ref().map(&look)).or_else(process)
 }
 
 /// The node that this thread works for.
 pub(crate) fn current() -> Option<Arc<Node>> {
-    here().map(|here| here.node)
+    look(|here| here.node.clone())
+}
+
+/// Where a task that this thread runs may begin others.
+pub(crate) fn children() -> Option<Arc<Children>> {
+    HERE.with_borrow(|here| here.as_ref()?.children.clone())
 }
 
 /// The executor that timers run on.

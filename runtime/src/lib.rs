@@ -36,13 +36,15 @@
 //!
 //! `spawn.rs` -> `transfer.rs` (arguments, and the handles in them) -> `connection.rs` -> the
 //! coordinator -> `connection.rs` -> `worker.rs` -> `task.rs` -> your function; its result is a
-//! message on a channel of capacity 1, of which [`JoinHandle`] has the receiver.
+//! message on a channel of capacity 1, of which [`JoinHandle`] has the receiver. What a task spawns
+//! may begin beside it at once: `spawn.rs` -> `child.rs` -> your function.
 //!
 //! # Modules
 //!
 //! - `task`: the table of tasks, and [`Call`]. `spawn`: [`spawn`](spawn()) and [`JoinHandle`].
 //! - `worker`: runs tasks. `occupancy`: which of them occupy a thread. `stopwatch`: what each
 //!   takes. `metrics`: how busy the process is, and what it is granted.
+//! - `child`: tasks that begin beside the one that spawned them.
 //! - `unstarted`: tasks that can still be given back. `lambda`: a worker on AWS Lambda, built with
 //!   the feature of that name.
 //! - `here`: which node a thread works for. `client`: [`Runtime`], and the coordinator inside the
@@ -59,6 +61,7 @@
 mod address;
 mod asking;
 mod carrier;
+mod child;
 mod client;
 mod connection;
 mod context;

@@ -75,6 +75,17 @@ impl Seat {
     /// A task is about to start. `is_heavy` if polls of its kind were long.
     pub(crate) fn take(gauge: Arc<Gauge>, is_heavy: bool) -> Self {
         gauge.running.fetch_add(1, Relaxed);
+        Self::taken(gauge, is_heavy)
+    }
+
+    /// The same, unless more tasks than so many have a seat and sit on it.
+    pub(crate) fn take_of(gauge: &Arc<Gauge>, seats: u32, is_heavy: bool) -> Option<Self> {
+        let sit = |running| (running <= seats).then_some(running + 1);
+        gauge.running.fetch_update(Relaxed, Relaxed, sit).ok()?;
+        Some(Self::taken(gauge.clone(), is_heavy))
+    }
+
+    fn taken(gauge: Arc<Gauge>, is_heavy: bool) -> Self {
         let (state, emulates) = (AtomicU8::new(RUNNING), AtomicBool::new(false));
         Self { state, gauge, emulates, watch: Stopwatch::new(is_heavy) }
     }
@@ -90,20 +101,20 @@ impl Seat {
         self.state.load(Relaxed) == RUNNING
     }
 
-    fn resume(&self) {
+    pub(crate) fn resume(&self) {
         if self.state.swap(RUNNING, Relaxed) == PARKED {
             self.gauge.running.fetch_add(1, Relaxed);
         }
     }
 
-    fn park(&self) {
+    pub(crate) fn park(&self) {
         if self.state.swap(PARKED, Relaxed) != PARKED {
             self.gauge.running.fetch_sub(1, Relaxed);
         }
     }
 
     /// The task waits. True if it gave its seat up.
-    fn wait(&self) -> bool {
+    pub(crate) fn wait(&self) -> bool {
         let on_channel = waiting::take();
         if self.emulates.load(Relaxed) {
             return false;

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use channels::id::{ChannelId, TaskId};
+use channels::id::TaskId;
 use channels::node::Node;
 use channels::outcome::Outcome;
 use channels::wire::{Frame, SpawnOptions};
 use channels::{Message, Receiver, RecvError};
 use futures::future;
 
+use crate::child::{self, Begun, Stop, Told};
 use crate::client;
 use crate::fence;
 use crate::task::{BoxFuture, Call};
@@ -42,28 +43,32 @@ use crate::trial;
 /// ```
 #[track_caller]
 pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
+    let call = match child::begin(call) {
+        Ok(child) => return JoinHandle::of_child(child),
+        Err(call) => call,
+    };
     let Some(node) = client::current() else {
         panic!(
             "spawn was called outside of a runtime: put #[runtime::main] on `async fn main`, or \
              use runtime::Runtime::block_on"
         );
     };
-    let task = TaskId::random();
+    let (task, result) = TaskId::with_result();
     if trial::keeps_task() {
         let (receiver, abort) = trial::run_here(&node, task, call);
-        let outcome = Box::pin(async move { receiver.recv().await });
-        return JoinHandle { abort: AbortHandle { task, control: Control::Here(abort) }, outcome };
+        let outcome: BoxFuture<_> = Box::pin(async move { receiver.recv().await });
+        let abort = AbortHandle { task, control: Control::Here(abort) };
+        return JoinHandle { abort, outcome: Joined::Away(outcome) };
     }
     let abort = AbortHandle { task, control: Control::Away(node.clone()) };
     let arguments = match call.pack(&node) {
         Ok(arguments) => arguments,
         Err(error) => {
             let reason = format!("the arguments of {}: {error}", call.task.name);
-            let outcome = Box::pin(async { Ok(Outcome::NeverStarted(reason)) });
-            return JoinHandle { abort, outcome };
+            let outcome: BoxFuture<_> = Box::pin(async { Ok(Outcome::NeverStarted(reason)) });
+            return JoinHandle { abort, outcome: Joined::Away(outcome) };
         }
     };
-    let result = ChannelId::random();
     // The outcome's channel is made by the frame; the handle to it counts from then on.
     node.push(Frame::Spawn {
         task,
@@ -74,8 +79,8 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
         arguments,
     });
     let receiver = Receiver::<Outcome<R>>::of_result(&node, result);
-    let outcome = Box::pin(async move { receiver.recv().await });
-    JoinHandle { abort, outcome }
+    let outcome: BoxFuture<_> = Box::pin(async move { receiver.recv().await });
+    JoinHandle { abort, outcome: Joined::Away(outcome) }
 }
 
 /// Waits for a task's result. It is a future, as tokio's of the same name.
@@ -86,7 +91,23 @@ pub fn spawn<R: Message>(call: Call<R>) -> JoinHandle<R> {
 #[must_use = "await the handle to learn how the task ended, or drop it to let the task go on"]
 pub struct JoinHandle<R> {
     abort: AbortHandle,
-    outcome: BoxFuture<Result<Outcome<R>, RecvError>>,
+    outcome: Joined<R>,
+}
+
+/// How the outcome comes.
+enum Joined<R> {
+    /// On its channel.
+    Away(BoxFuture<Told<R>>),
+    /// From this process, where it was begun at once.
+    Child(Begun<R>),
+}
+
+impl<R: Message> JoinHandle<R> {
+    fn of_child(child: Begun<R>) -> Self {
+        let control = Control::Child(child.control());
+        let abort = AbortHandle { task: child.task(), control };
+        Self { abort, outcome: Joined::Child(child) }
+    }
 }
 
 impl<R> JoinHandle<R> {
@@ -129,6 +150,8 @@ enum Control {
     Away(Arc<Node>),
     /// In this process, where a trial keeps it.
     Here(future::AbortHandle),
+    /// On this worker, which began it by itself.
+    Child(Arc<dyn Stop>),
 }
 
 impl AbortHandle {
@@ -137,6 +160,7 @@ impl AbortHandle {
         match &self.control {
             Control::Away(node) => node.push(Frame::Abort { task: self.task }),
             Control::Here(abort) => abort.abort(),
+            Control::Child(child) => child.stop(Outcome::Cancelled),
         }
     }
 }
@@ -176,7 +200,13 @@ impl<R> Future for JoinHandle<R> {
     type Output = Result<R, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.outcome.as_mut().poll(context).map(|received| match received {
+        let polled = match &mut self.outcome {
+            Joined::Away(outcome) => outcome.as_mut().poll(context),
+            Joined::Child(child) => {
+                child.poll(context).map(|told| told.unwrap_or(Err(RecvError::Closed)))
+            }
+        };
+        polled.map(|received| match received {
             Ok(Outcome::Returned(value)) => Ok(value),
             Ok(Outcome::Panicked(text)) => Err(JoinError::Panicked(text)),
             Ok(Outcome::Cancelled) => Err(JoinError::Cancelled),

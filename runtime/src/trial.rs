@@ -26,6 +26,7 @@ use futures::future::{AbortHandle, Abortable};
 use crate::client;
 use crate::deadlock::Watched;
 use crate::fence::Fenced;
+use crate::here;
 use crate::task::{Call, Kind, panic_text};
 
 /// Where channels and tasks of a program go that is tried.
@@ -116,8 +117,7 @@ fn relay() -> Option<Arc<Node>> {
 
 /// Whether a task that this thread spawns stays here.
 pub(crate) fn keeps_task() -> bool {
-    let trying = client::here().and_then(|here| here.trial);
-    trying.is_some_and(|trying| trying.keeps_task())
+    here::look(|here| here.trial.as_ref().is_some_and(|trying| trying.keeps_task())) == Some(true)
 }
 
 /// Runs a task in this process: where its outcome will come, and how it is stopped.

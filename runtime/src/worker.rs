@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -24,6 +24,7 @@ use futures::future::{AbortHandle, Abortable, Aborted};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
+use crate::child::{Children, Host};
 use crate::client;
 use crate::connection::{At, Bell, ConnectError, Connection, Owner, Speaker};
 use crate::deadlock::{self, Watch, Watched};
@@ -84,13 +85,14 @@ impl Serving {
         let ring = bell.clone();
         let node = Node::new(move || ring.ring());
         let alive = Arc::<AtomicUsize>::default();
-        let executor = executor(settings, &node, &alive);
+        let lease = Lease::of_worker();
+        let children = Children::new(&node, &lease);
+        let executor = executor(settings, &node, &children, &alive);
         let executor = executor.map_err(|error| ConnectError::Unreachable {
             address: settings.coordinator.address.clone(),
             cause: error.to_string(),
         })?;
-        let lease = Lease::of_worker();
-        let worker = Worker::new(settings, &node, &lease, executor.handle());
+        let worker = Worker::new(settings, &node, &lease, children, executor.handle());
         let hello = Frame::Hello {
             version: PROTOCOL_VERSION,
             build: task::build(),
@@ -113,13 +115,16 @@ impl Serving {
 fn executor(
     settings: &Settings,
     node: &Arc<Node>,
+    children: &Arc<Children>,
     alive: &Arc<AtomicUsize>,
 ) -> std::io::Result<tokio::runtime::Runtime> {
     let launch = Some(settings.launch);
     let trial = settings.trial.map(|trial| Trying::new(trial, launch));
     let pacer = settings.cores.map(|cores| Arc::new(Pacer::new(cores)));
-    let (node, until) = (node.clone(), settings.until);
-    let here = client::Here { node, launch, executor: None, trial, pacer, until };
+    // Under a trial tasks go where that says.
+    let children = trial.is_none().then(|| children.clone());
+    let until = settings.until;
+    let here = client::Here { launch, trial, pacer, until, children, ..client::Here::of(node) };
     let (begun, ended) = (alive.clone(), alive.clone());
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.threads.max(1))
@@ -148,8 +153,12 @@ struct Worker {
     executor: Handle,
     held: Mutex<Held>,
     gauge: Arc<Gauge>,
+    /// What its tasks have begun here.
+    children: Arc<Children>,
     watch: Watch,
     meter: Meter,
+    /// A report goes with the next frames.
+    owes_report: AtomicBool,
 }
 
 /// One run of a task.
@@ -163,6 +172,8 @@ struct Held {
     leaving: bool,
     /// Nothing comes any more.
     draining: bool,
+    /// It has said goodbye.
+    is_over: bool,
     /// Tasks whose polls were long.
     heavy: BTreeSet<&'static str>,
     /// Attempts that have ended here, and those given back.
@@ -201,12 +212,20 @@ impl Owner for Worker {
                 }
             }
             Frame::Probe { round } => self.watch.on_probe(round),
+            Frame::Seats { seats } => self.children.grant(seats),
             Frame::Shutdown {} => {
+                self.children.close();
                 let mut held = self.held();
                 held.draining = true;
-                self.leave_if_done(&held);
+                self.leave_if_done(&mut held);
             }
             other => tracing::warn!("a frame that is not for workers came: {other}"),
+        }
+    }
+
+    fn on_departure(&self) {
+        if self.owes_report.swap(false, SeqCst) && self.gauge.has_news() {
+            self.report();
         }
     }
 
@@ -217,6 +236,7 @@ impl Owner for Worker {
         self.measure(&held);
         let has_tasks = !held.attempts.is_empty();
         drop(held);
+        self.children.on_tick();
         if has_tasks || self.gauge.has_changed() {
             self.report();
         }
@@ -227,15 +247,27 @@ impl Owner for Worker {
     }
 }
 
+impl Host for Worker {
+    fn on_seat_free(&self) {
+        self.report_if_free();
+    }
+
+    fn on_last_child(&self) {
+        self.leave_if_done(&mut self.held());
+    }
+}
+
 impl Worker {
     fn new(
         settings: &Settings,
         node: &Arc<Node>,
         lease: &Arc<Lease>,
+        children: Arc<Children>,
         executor: &Handle,
     ) -> Arc<Self> {
         let place = format!("worker {}, ", settings.launch);
-        Arc::new_cyclic(|this| Self {
+        let host = children.clone();
+        let worker = Arc::new_cyclic(|this| Self {
             this: this.clone(),
             node: node.clone(),
             lease: lease.clone(),
@@ -244,10 +276,15 @@ impl Worker {
             until: settings.until,
             executor: executor.clone(),
             held: Mutex::default(),
-            gauge: Arc::<Gauge>::default(),
+            gauge: children.gauge().clone(),
+            children,
             watch: Watch::new(node.clone(), executor.clone(), place),
             meter: Meter::new(settings.cpus, settings.memory_bytes, settings.cores),
-        })
+            owes_report: AtomicBool::new(false),
+        });
+        let this: Arc<dyn Host> = worker.clone();
+        host.belong_to(Arc::downgrade(&this));
+        worker
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -350,8 +387,9 @@ impl Worker {
         let (task, attempt) = attempt;
         let Ended { outcome, kept } = ended;
         held.ended += 1;
+        self.children.tell();
         self.node.push(Frame::Finished { task, attempt, outcome, usage });
-        self.leave_if_done(&held);
+        self.leave_if_done(&mut held);
         drop(held);
         drop(kept);
         self.report_if_free();
@@ -374,17 +412,20 @@ impl Worker {
         self.finish(attempt, ended);
     }
 
-    fn leave_if_done(&self, held: &Held) {
-        if held.draining && held.attempts.is_empty() {
+    fn leave_if_done(&self, held: &mut Held) {
+        let is_done = held.draining && held.attempts.is_empty() && self.children.present() == 0;
+        if is_done && !std::mem::replace(&mut held.is_over, true) {
+            self.children.tell();
             self.measure(held);
             self.node.push(Frame::Goodbye {});
         }
     }
 
-    /// Reports when the coordinator takes this worker for fuller than it is.
+    /// Reports when the coordinator takes this worker for fuller than it is: once for all that has
+    /// changed until frames leave.
     fn report_if_free(&self) {
-        if self.gauge.has_news() {
-            self.report();
+        if self.gauge.has_news() && !self.owes_report.swap(true, SeqCst) {
+            self.node.ring();
         }
     }
 
@@ -399,6 +440,7 @@ impl Worker {
     fn report(&self) {
         let (running, runs_seen) = self.gauge.tell();
         let (cpu, memory) = self.meter.read();
+        self.children.on_memory(memory);
         let held = self.held().attempts.len() as u32;
         self.node.push(Frame::Report { cpu, memory, running, held, runs_seen });
     }

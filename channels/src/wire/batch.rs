@@ -138,6 +138,7 @@ mod tests {
         let build = Build { release: "0.1".to_owned(), tasks: 3, hash: 4 };
         let passages = vec![Passage { channel, side: Side::Receive, capacity: 5 }];
         let parcel = Parcel { codec: 1, payload: vec![1, 2, 3].into(), passages };
+        let parcels = vec![parcel.clone()];
         let secret = Secret([6; 32]);
         let worker = Role::Worker { launch: 1, threads: 2, memory_bytes: 3, process: 4 };
         let client = Role::Client { workers_max: 2, place: Place::Apart };
@@ -176,13 +177,7 @@ mod tests {
             Frame::Detach { channel, side: Side::Send, arrivals: 4 },
             Frame::Prepaid { channel, parcels: vec![parcel.clone(), parcel.clone()] },
             Frame::Ahead { channel, window: 5, seen: 6 },
-            Frame::Early {
-                channel,
-                first: 7,
-                detaches: 8,
-                attempt: 1,
-                parcels: vec![parcel.clone()],
-            },
+            Frame::Early { channel, first: 7, detaches: 8, attempt: 1, parcels },
             Frame::Refused { operation, end: End::Closed },
             Frame::Ended { operation, end: lost },
             Frame::Spawn {
@@ -195,6 +190,9 @@ mod tests {
             },
             Frame::Finished { task, attempt: 1, outcome: parcel.clone(), usage },
             Frame::Measures { vitals },
+            Frame::Seats { seats: 3 },
+            Frame::Tally { name: name.clone(), count: 2, usage },
+            Frame::Began { task, name: name.clone(), parent: Some(task) },
             Frame::Bill { operation },
             Frame::Billed { operation, report: vec![7].into() },
             Frame::Report { cpu: 0.5, memory: 0.25, running: 1, held: 2, runs_seen: 3 },

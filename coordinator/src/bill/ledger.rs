@@ -69,19 +69,21 @@ impl Ledger {
         self.peak = self.peak.max(tasks as u64);
     }
 
-    /// An attempt ended on a worker of so many threads. As a function of its own it would have
-    /// taken as long, less the time in which it waited for a CPU that others had.
-    pub fn task(&mut self, kind: &str, threads: u32, usage: &Usage) {
+    /// So many attempts ended on a worker of so many threads, each of which took as much. As a
+    /// function of its own it would have taken as long, less the time in which it waited for a CPU
+    /// that others had.
+    pub fn tasks(&mut self, kind: &str, count: u32, threads: u32, usage: &Usage) {
         if !self.kinds.contains_key(kind) && self.kinds.len() < LISTED_MAX {
             self.kinds.insert(kind.to_owned(), Kind::default());
         }
         let entry = self.kinds.get_mut(kind).unwrap_or(&mut self.others);
-        entry.tasks += 1;
-        entry.seconds += usage.wall.as_secs_f64();
-        entry.cpu_seconds += usage.cpu.as_secs_f64();
-        entry.queued_seconds += usage.queued.as_secs_f64();
+        let times = f64::from(count);
+        entry.tasks += u64::from(count);
+        entry.seconds += times * usage.wall.as_secs_f64();
+        entry.cpu_seconds += times * usage.cpu.as_secs_f64();
+        entry.queued_seconds += times * usage.queued.as_secs_f64();
         let alone = usage.wall.saturating_sub(usage.queued).max(Duration::from_nanos(1));
-        let billed_ms = self.tariff.prices.billed_ms(alone);
+        let billed_ms = self.tariff.prices.billed_ms(alone).saturating_mul(u64::from(count));
         self.conventional_ms = self.conventional_ms.saturating_add(billed_ms);
         self.conventional_dollars += self.tariff.time(threads, billed_ms);
     }
@@ -204,7 +206,7 @@ mod tests {
         meter.is_up(10.0, 0.0, 2.0);
         ledger.end(11.0, 1, 2, &meter);
         for _ in 0..3 {
-            ledger.task("f", 2, &usage(500, 100));
+            ledger.tasks("f", 1, 2, &usage(500, 100));
         }
         ledger.at_once(2);
         ledger.at_once(1);
@@ -229,7 +231,7 @@ mod tests {
         meter.is_up(0.0, 0.0, 2.0);
         for number in 0..1500 {
             ledger.end(1.0, number, 2, &meter);
-            ledger.task(&format!("kind {number}"), 2, &usage(1, 0));
+            ledger.tasks(&format!("kind {number}"), 1, 2, &usage(1, 0));
         }
         let report = ledger.report(1.0, std::iter::empty());
         assert_eq!((report.workers.len(), report.workers_left_out), (1000, 500));

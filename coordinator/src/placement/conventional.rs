@@ -111,6 +111,8 @@ impl Placement for Conventional {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);
             }
+            // Its workers begin nothing by themselves.
+            Event::Began(..) | Event::Tallied(..) => {}
             Event::Polled(..) | Event::Granted(..) | Event::Tick => {}
         }
         self.use_kept(commands);

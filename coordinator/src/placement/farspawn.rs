@@ -32,6 +32,7 @@ use super::{
 };
 
 mod admission;
+mod children;
 mod growth;
 mod ladder;
 mod pool;
@@ -315,15 +316,10 @@ impl Farspawn {
         if let Some(place) = at(&mut self.workers, worker.0) {
             place.finished += 1;
         }
-        let (old, pooled) = {
-            let profile = self.profiles.get(task.kind);
-            (profile.need, f64::from(profile.pooled))
-        };
-        self.profiles.learn(task.kind, usage, f64::from(task.load));
-        self.profiles.learn_next(task.kind, task.children);
-        let new = self.profiles.get(task.kind).need;
-        self.pooled.share += pooled * (new.share - old.share);
-        self.pooled.work += pooled * (new.work - old.work);
+        self.relearn(task.kind, |profiles| {
+            profiles.learn(task.kind, usage, f64::from(task.load));
+            profiles.learn_next(task.kind, task.children);
+        });
     }
 
     fn on_returned(&mut self, number: TaskNo) {
@@ -451,6 +447,8 @@ impl Placement for Farspawn {
     fn handle(&mut self, now: Duration, event: Event, commands: &mut Vec<Command>) {
         match event {
             Event::Spawned(task, spawned) => self.on_spawned(now, task, spawned, commands),
+            Event::Began(task, spawned, worker) => self.on_began(task, spawned, worker),
+            Event::Tallied(kind, worker, usage) => self.on_tallied(kind, worker, &usage),
             Event::Withdrawn(task) => self.on_withdrawn(task),
             Event::Finished(task, usage) => self.on_finished(now, task, usage, commands),
             Event::Returned(task) => self.on_returned(task),
@@ -474,6 +472,10 @@ impl Placement for Farspawn {
 
     fn wake_at(&self) -> Option<Duration> {
         self.growth.wake_at()
+    }
+
+    fn seats(&mut self, worker: WorkerNo) -> u32 {
+        self.seats_of(worker)
     }
 
     fn worker_side(&self) -> WorkerSide {

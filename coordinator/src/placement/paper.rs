@@ -309,7 +309,8 @@ impl Placement for Paper {
                 self.starting = self.starting.saturating_sub(1);
                 self.launch_after = Some(now + REFUSED_PAUSE);
             }
-            Event::Granted(..) => {}
+            // Its workers begin nothing by themselves.
+            Event::Granted(..) | Event::Began(..) | Event::Tallied(..) => {}
             Event::Tick => self.launch(now, commands),
         }
     }

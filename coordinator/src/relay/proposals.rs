@@ -265,7 +265,7 @@ impl Relay {
 
     /// Whose turn it is, and what is kept for it.
     fn next_proposal(&mut self, channel: ChannelId) -> Option<(Place, Partner)> {
-        let Home { chan, watches, flow, .. } = self.homes.get_mut(&channel)?;
+        let Home { chan, watches, flow, .. } = &mut **self.homes.get_mut(&channel)?;
         let credits = flow.as_ref().map_or(0, |flow| flow.credits.out());
         let has_room = !chan.is_full_with(credits);
         // The usual case first: nobody would take a value. Credits that are out are the watching

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use channels::id::SessionId;
-use channels::wire::{self, Stats, Vitals};
+use channels::wire::{self, Frame, Stats, Vitals};
 use serde::Serialize;
 
 use super::{Scheduler, Worker};
+use crate::Command;
 use crate::bill::{Meter, Report};
 use crate::placement::Usage;
 
@@ -48,17 +49,24 @@ impl Worker {
 
     /// What an attempt took.
     pub(super) fn on_usage(&mut self, now: Duration, said: &wire::Usage) -> Usage {
+        self.on_usages(now, 1, said)
+    }
+
+    /// What each of so many attempts took, if it is told what they took together.
+    pub(super) fn on_usages(&mut self, now: Duration, count: u32, said: &wire::Usage) -> Usage {
         let most = now.saturating_sub(self.poll.start);
-        let wall = Duration::from_micros(said.wall_us).min(most);
-        let cpu = Duration::from_micros(said.cpu_us).min(wall);
-        let queued = Duration::from_micros(said.queued_us).min(wall - cpu);
-        self.tasks_cpu += cpu.as_secs_f64();
+        let each = |micros: u64| Duration::from_micros(micros) / count;
+        let wall = each(said.wall_us).min(most);
+        let cpu = each(said.cpu_us).min(wall);
+        let queued = each(said.queued_us).min(wall - cpu);
+        self.tasks_cpu += f64::from(count) * cpu.as_secs_f64();
         self.meter.used(self.tasks_cpu - self.meter.cpu());
-        self.meter.queued(queued.as_secs_f64());
+        self.meter.queued(f64::from(count) * queued.as_secs_f64());
         let shared = self.vitals.memory_bytes.saturating_sub(self.memory_idle);
         let shared = shared / self.tasks.len().max(1) as u64;
         let memory = if said.memory > 0 { said.memory.min(self.memory_bytes) } else { shared };
-        let wire::Usage { bytes, channel_bytes, .. } = *said;
+        let (bytes, channel_bytes) =
+            (said.bytes / u64::from(count), said.channel_bytes / u64::from(count));
         Usage { wall, cpu, queued, bytes, channel_bytes, memory }
     }
 
@@ -83,6 +91,30 @@ impl Scheduler {
         let start = self.ledger.tariff().start(now.saturating_sub(asked));
         meter.is_up(now.as_secs_f64(), start.as_secs_f64(), cores);
         meter
+    }
+
+    /// A worker says how it is, and what it has done by itself.
+    pub fn on_word(
+        &mut self,
+        now: Duration,
+        session: SessionId,
+        word: Frame,
+        commands: &mut Vec<Command>,
+    ) {
+        match word {
+            Frame::Report { .. } => self.on_report(now, session, &word),
+            Frame::Measures { vitals } => {
+                self.on_measures(now, session, vitals);
+                self.grant_seats(session, commands);
+            }
+            Frame::Tally { name, count, usage } => {
+                self.on_tally(now, session, &name, count, &usage);
+            }
+            Frame::Began { task, name, parent } => {
+                self.on_began(now, session, task, name, parent);
+            }
+            _ => {}
+        }
     }
 
     /// A worker measured itself.

@@ -114,18 +114,59 @@ impl Steer {
         name: &str,
         beside: Option<TaskId>,
     ) {
+        let (number, spawned) = self.add(task, name, beside);
+        self.tell(now, Event::Spawned(number, spawned));
+    }
+
+    /// A worker has begun a task by itself. It is none of the policy's if the worker is not.
+    pub(super) fn on_began(
+        &mut self,
+        now: Duration,
+        (session, task): (SessionId, TaskId),
+        name: &str,
+        beside: Option<TaskId>,
+    ) {
+        if let Some(worker) = self.present(session) {
+            let (number, spawned) = self.add(task, name, beside);
+            self.tell(now, Event::Began(number, spawned, worker));
+        }
+    }
+
+    /// Tasks that a worker began by itself have ended.
+    pub(super) fn on_tally(&mut self, now: Duration, session: SessionId, name: &str, usage: Usage) {
+        if let Some(worker) = self.present(session) {
+            let kind = self.kind(name);
+            self.tell(now, Event::Tallied(kind, worker, usage));
+        }
+    }
+
+    /// What a worker may be granted for what its tasks begin there.
+    pub(super) fn seats(&mut self, session: SessionId) -> u32 {
+        self.present(session).map_or(0, |worker| self.policy.seats(worker))
+    }
+
+    /// The number of a worker that does not leave.
+    fn present(&self, session: SessionId) -> Option<WorkerNo> {
+        let number = self.workers.number(session)?;
+        (!self.departing.contains(&number)).then_some(WorkerNo(number))
+    }
+
+    fn kind(&mut self, name: &str) -> KindNo {
         let next = self.kinds.len() as u32;
-        let kind = match self.kinds.get(name) {
+        match self.kinds.get(name) {
             Some(kind) => *kind,
             None if next < KINDS_MAX => {
                 self.kinds.insert(name.to_owned(), KindNo(next));
                 KindNo(next)
             }
             None => KindNo(0),
-        };
+        }
+    }
+
+    fn add(&mut self, task: TaskId, name: &str, beside: Option<TaskId>) -> (TaskNo, Spawned) {
+        let kind = self.kind(name);
         let parent = beside.and_then(|beside| self.tasks.number(beside)).map(TaskNo);
-        let number = TaskNo(self.tasks.add(task));
-        self.tell(now, Event::Spawned(number, Spawned { kind, parent, app: AppNo(0) }));
+        (TaskNo(self.tasks.add(task)), Spawned { kind, parent, app: AppNo(0) })
     }
 
     pub(super) fn on_finished(&mut self, now: Duration, task: TaskId, usage: Option<Usage>) {
@@ -189,9 +230,8 @@ impl Steer {
     }
 
     fn on_report(&mut self, now: Duration, session: SessionId, report: Report) {
-        let number = self.workers.number(session);
-        if let Some(number) = number.filter(|number| !self.departing.contains(number)) {
-            self.tell(now, Event::Polled(WorkerNo(number), report));
+        if let Some(worker) = self.present(session) {
+            self.tell(now, Event::Polled(worker, report));
         }
     }
 

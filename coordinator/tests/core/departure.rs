@@ -8,7 +8,10 @@ fn draining() -> Frame {
 
 fn run(frames: &[Frame]) -> (u32, Parcel) {
     match frames {
-        [Frame::Run { attempt, arguments, .. }] => (*attempt, arguments.clone()),
+        [Frame::Run { attempt, arguments, .. }]
+        | [Frame::Seats { .. }, Frame::Run { attempt, arguments, .. }] => {
+            (*attempt, arguments.clone())
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The pure coordinator, driven by hand: frames in, frames out, no socket and no clock.
 
 mod bill;
+mod children;
 mod crowds;
 mod departure;
 mod flow;
@@ -22,14 +23,13 @@ mod wandering;
 use std::time::Duration;
 
 use channels::id::{ChannelId, OperationId, SessionId, TaskId};
-use channels::wire::{
-    Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage, Role, Side, SpawnOptions, Usage,
-};
+use channels::wire::{Build, End, Frame, PROTOCOL_VERSION, Parcel, Passage};
+use channels::wire::{Role, Side, SpawnOptions, Usage};
 use coordinator::{Command, Coordinator, Event, Settings, scheduler::Policy};
 
 const CLIENT: SessionId = SessionId(1);
 
-/// A coordinator with a client, and what it has commanded since somebody last looked.
+/// With a client, and what it has commanded since somebody last looked.
 struct Bench {
     core: Coordinator,
     now: Duration,
@@ -278,8 +278,8 @@ fn a_retried_task_keeps_the_channels_in_its_arguments() {
     let second = bench.worker(2);
     assert!(matches!(bench.sent(second)[0], Frame::Run { attempt: 2, .. }));
     // A late word of the first attempt changes nothing.
-    let late = Frame::Finished { task, attempt: 1, outcome: value(1), usage: Usage::default() };
-    bench.frame(second, late);
+    let usage = Usage::default();
+    bench.frame(second, Frame::Finished { task, attempt: 1, outcome: value(1), usage });
     assert_eq!(bench.take(), []);
     bench.die(second);
     assert!(matches!(bench.sent(CLIENT)[..], [Frame::Ended { end: End::Lost(_), .. }],));

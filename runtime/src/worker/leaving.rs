@@ -48,6 +48,7 @@ impl Control {
             return;
         }
         held.leaving = true;
+        self.worker.children.leave();
         let attempts: Vec<_> = held
             .attempts
             .iter()
@@ -139,7 +140,9 @@ impl Serving {
         drop(self.connection);
         let (ended, given_back, cut_off) = {
             let held = self.worker.held();
-            (held.ended, held.given_back, held.attempts.len() as u64)
+            let (ended, sent_on) = self.worker.children.counts();
+            let cut_off = held.attempts.len() + self.worker.children.present();
+            (held.ended + ended, held.given_back + sent_on, cut_off as u64)
         };
         self.executor.shutdown_timeout(patience);
         let is_still = self.alive.load(SeqCst) == 0;
@@ -157,6 +160,7 @@ mod tests {
 
     use super::super::Settings;
     use super::*;
+    use crate::child::Children;
     use crate::connection::{At, Owner};
     use crate::lease::Lease;
     use crate::task::{self, Kind, Task};
@@ -193,7 +197,9 @@ mod tests {
             };
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             let node = Node::new(|| {});
-            let worker = Worker::new(&settings, &node, &Lease::of_worker(), runtime.handle());
+            let lease = Lease::of_worker();
+            let children = Children::new(&node, &lease);
+            let worker = Worker::new(&settings, &node, &lease, children, runtime.handle());
             let control = Control { worker: worker.clone(), stop: Arc::default() };
             Self { runtime, worker, control }
         }

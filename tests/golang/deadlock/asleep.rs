@@ -14,6 +14,7 @@ pub(crate) const PROGRAMS: &[(Program, &[&str])] = &[
     (("group_deadlock", group_deadlock), &["main: wait for a group"]),
     (("task_deadlock", task_deadlock), &["main: receive", "::echo: receive from relayed"]),
     (("ring_deadlock", ring_deadlock), &["::pass: receive", "::pass_on_a_thread: receive"]),
+    (("child_deadlock", child_deadlock), &["::waits: join of task", "::pass: receive", "main: "]),
     (("select_deadlock", select_deadlock), &["::choose: select of 2: ", "send to relayed"]),
 ];
 
@@ -132,6 +133,20 @@ fn ring_deadlock() {
         one.await.unwrap();
         two.await.unwrap();
     });
+}
+
+/// Its child begins beside it, and gets nothing; nor does one on a thread.
+#[task]
+async fn waits() {
+    let ((a_in, a), (b_in, b)) = (channel(0), channel(0));
+    let one = spawn(pass(a, b_in));
+    let two = spawn(pass_on_a_thread(b, a_in));
+    one.await.unwrap();
+    two.await.unwrap();
+}
+
+fn child_deadlock() {
+    enter(async { spawn(waits()).await.unwrap() });
 }
 
 #[task]

@@ -1,4 +1,5 @@
-//! Frames about workers: what they measure, what they cost, and how they leave.
+//! Frames about workers: what they measure and cost, what they begin by themselves, and how they
+//! leave.
 
 /// Hands all frames to a macro: those written here, and the others.
 macro_rules! with_workers {
@@ -21,6 +22,31 @@ macro_rules! with_workers {
             operation: OperationId,
             /// The report, as JSON.
             report: Bytes,
+        }
+        /// Coordinator: tasks of this worker may begin what they spawn there and then, as long as
+        /// no more tasks than this occupy a thread. Replaces what was said before.
+        46 Seats {
+            /// How many; 0 and nothing begins that way.
+            seats: u32,
+        }
+        /// Worker: tasks of one kind that began so have ended.
+        53 Tally {
+            /// The function.
+            name: String,
+            /// How many; at least 1.
+            count: u32,
+            /// What they took, all together; of memory, the most.
+            usage: Usage,
+        }
+        /// Worker: a task that began so is still there. `Finished` will tell its end, as of a
+        /// first attempt, with an outcome that is for nobody.
+        54 Began {
+            /// The task.
+            task: TaskId,
+            /// The function.
+            name: String,
+            /// The nearest task above it that the receiver knows, or knew.
+            parent: Option<TaskId>,
         }
         /// Worker: it will leave, and wants no more tasks. Answered by `Shutdown`.
         38 Draining {

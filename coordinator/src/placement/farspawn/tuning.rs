@@ -55,11 +55,13 @@ pub enum Element {
     QuickRegistration,
     /// As many tasks on the CPU as there are cores, in order. Not one of the default's.
     CpuGate,
+    /// What a task spawns begins beside it at once, if there is a seat.
+    LocalStart,
 }
 
 impl Element {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Push,
         Self::AllCores,
         Self::Overcommit,
@@ -76,6 +78,7 @@ impl Element {
         Self::LookAhead,
         Self::QuickRegistration,
         Self::CpuGate,
+        Self::LocalStart,
     ];
 }
 
@@ -98,6 +101,7 @@ impl fmt::Display for Element {
             Self::LookAhead => "look-ahead",
             Self::QuickRegistration => "quick-registration",
             Self::CpuGate => "cpu-gate",
+            Self::LocalStart => "local-start",
         })
     }
 }
