@@ -134,7 +134,14 @@ fn room(tasks: usize, bytes: usize) -> Room {
 /// What all sessions may have is counted too: one task more never starts, and the rest goes on.
 #[test]
 fn a_task_for_which_there_is_no_room_never_starts() {
-    for limits in [room(3, usize::MAX), room(100, 4 * 1024 + 1000)] {
+    let mut bench = Bench::new(1);
+    let channel = bench.channel(1);
+    for _ in 0..4 {
+        bench.spawn(0, passages(channel));
+    }
+    // The outcome of the fourth is less than the task.
+    let bytes = bench.core.load().bytes - 100;
+    for limits in [room(3, usize::MAX), room(100, bytes)] {
         let mut bench = Bench::new(1);
         bench.core.limit(limits);
         let channel = bench.channel(1);
@@ -146,6 +153,9 @@ fn a_task_for_which_there_is_no_room_never_starts() {
         assert!(said.contains("Offer"), "its outcome: {said}");
         bench.accept(CLIENT, tasks[3].1, 1);
         bench.frame(CLIENT, Frame::Abort { task: tasks[0].0 });
+        for (_, channel) in [tasks[0], tasks[3]] {
+            bench.frame(CLIENT, Frame::Detach { channel, side: Side::Receive, arrivals: 1 });
+        }
         bench.spawn(0, Vec::new());
         assert_eq!(bench.core.load().tasks, 3, "there is room again");
     }
