@@ -30,6 +30,12 @@ async fn explode(text: String) {
     panic!("it was {text}");
 }
 
+/// Ends as what it waits for.
+#[task]
+async fn follow(text: String) -> Result<(), JoinError> {
+    spawn(explode(text)).await
+}
+
 #[task]
 async fn forever() {
     std::future::pending::<()>().await;
@@ -65,6 +71,8 @@ fn a_panics_text_arrives_and_others_go_on() {
         let beside = spawn(forever());
         let error = spawn(explode("a bad day".to_owned())).await.unwrap_err();
         assert_eq!(error, JoinError::Panicked("it was a bad day".to_owned()));
+        let ended = spawn(follow("a worse one".to_owned())).await.unwrap();
+        assert_eq!(ended, Err(JoinError::Panicked("it was a worse one".to_owned())));
         assert!(spawn(process_id()).await.is_ok(), "the worker lives");
         beside.abort();
         assert_eq!(beside.await, Err(JoinError::Cancelled));

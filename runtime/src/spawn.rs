@@ -13,6 +13,7 @@ use channels::outcome::Outcome;
 use channels::wire::{Frame, SpawnOptions};
 use channels::{Message, Receiver, RecvError};
 use futures::future;
+use serde::{Deserialize, Serialize};
 
 use crate::child::{self, Begun, Stop, Told};
 use crate::client;
@@ -228,8 +229,27 @@ impl<R> fmt::Debug for JoinHandle<R> {
     }
 }
 
-/// Why a task has no result (contract D10).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a task has no result (contract D10). A task that waits for others may return it.
+///
+/// ```
+/// use runtime::{JoinError, spawn, task};
+///
+/// #[task]
+/// async fn part(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// #[task]
+/// async fn whole() -> Result<u64, JoinError> {
+///     Ok(spawn(part(3)).await? + spawn(part(4)).await?)
+/// }
+///
+/// #[runtime::main]
+/// async fn main() {
+///     assert_eq!(spawn(whole()).await, Ok(Ok(25)));
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum JoinError {
     /// Its function panicked, with this text. Other tasks of its worker go on.
     #[error("the task panicked: {0}")]

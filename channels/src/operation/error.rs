@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::End;
 
 /// Why a send failed. It holds the value, which was not and will not be delivered.
@@ -18,8 +20,8 @@ pub enum SendError<T> {
     Unsendable(T, String),
 }
 
-/// Why a receive got no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a receive got no value. A task may return it, and a message may hold it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum RecvError {
     /// The channel is closed and drained.
     #[error("the channel is closed")]
