@@ -121,7 +121,8 @@ pub struct Receiver<T> {
 
 impl<T: Message> Sender<T> {
     /// Sends a value: waits while the buffer is full, or, with capacity 0, until a receiver has
-    /// taken it.
+    /// taken it. To a relayed channel one send in about a thousand lets others run first although
+    /// there is room, so that what was sent leaves.
     ///
     /// # Errors
     ///
