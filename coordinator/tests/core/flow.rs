@@ -17,7 +17,10 @@ use channels::transfer;
 use channels::wire::{BatchWriter, Envelope, read_batch};
 use channels::{ChannelBuilder, Leased, Receiver, RecvError, Sender, TryRecvError};
 
-use super::{Bench, CLIENT, ChannelId, Command, Frame, SessionId, SpawnOptions, TaskId};
+use super::{
+    Bench, CLIENT, ChannelId, Command, Frame, OperationId, SessionId, SpawnOptions, TaskId, offer,
+    value, with_worker,
+};
 
 const SEEDS: u64 = 1000;
 const STEPS: u64 = 1500;
@@ -439,4 +442,34 @@ fn histories_at_random_are_those_of_one_channel() {
         let outcome = std::panic::catch_unwind(|| run(seed));
         assert!(outcome.is_ok(), "seed {seed}");
     }
+}
+
+/// What was sent before a close, and is on its way, comes before it (C23).
+#[test]
+fn a_close_waits_for_what_was_sent_under_credits() {
+    let (mut bench, worker, channel, _) = with_worker(8, 0);
+    for operation in [1, 2, 3].map(OperationId) {
+        bench.frame(CLIENT, Frame::Send { channel, operation, parcel: value(1) });
+    }
+    let granted = bench.sent(CLIENT).into_iter().find_map(|frame| match frame {
+        Frame::Credit { credits, detaches, .. } => Some((credits, detaches)),
+        _ => None,
+    });
+    let (credits, detaches) = granted.expect("who sends much gets credits");
+    let operation = OperationId(9);
+    bench.frame(worker, Frame::Close { channel, operation });
+    let revoke = Command::Send { session: CLIENT, frame: Frame::Revoke { channel } };
+    assert_eq!(bench.take(), [revoke], "and no answer yet");
+    bench.frame(CLIENT, Frame::Prepaid { channel, parcels: vec![value(3)].into() });
+    assert_eq!(bench.take(), []);
+    bench.frame(CLIENT, Frame::Repay { channel, credits: credits - 1, detaches });
+    assert_eq!(bench.sent(worker), [Frame::Closed { operation, first: 1 }]);
+    for (receive, byte) in [(10, 1), (11, 1), (12, 1), (13, 3)] {
+        bench.receive(worker, channel, receive);
+        assert_eq!(bench.sent(worker), [offer(channel, receive, byte)]);
+        bench.accept(worker, channel, receive);
+    }
+    bench.receive(worker, channel, 14);
+    let ended = Frame::Ended { operation: OperationId(14), end: super::End::Closed };
+    assert_eq!(bench.sent(worker), [ended]);
 }
