@@ -54,6 +54,7 @@ const FLOW: Check = Check {
 };
 
 const SELECTS: Check = Check { name: "selects", tests: "selects", ..FLOW };
+const PASSING: Check = Check { name: "passing", tests: "passing", ..FLOW };
 
 const HERE: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 const CHANNELS: &str = concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
@@ -62,7 +63,7 @@ const COORDINATOR: &str =
     concat!("--manifest-path=", env!("CARGO_MANIFEST_DIR"), "/../../coordinator/Cargo.toml");
 
 /// The bugs, and the tests that must find them.
-const PLANTED: [(&str, Check, &str); 12] = [
+const PLANTED: [(&str, Check, &str); 13] = [
     ("claim", MODELS, "of_two_who_choose_one_does"),
     ("claim", SCHEDULES, "selecting::crossing_selects_meet_in_pairs"),
     ("wakeup", MODELS, "a_select_that_was_handed_over"),
@@ -75,6 +76,7 @@ const PLANTED: [(&str, Check, &str); 12] = [
     ("credits", FLOW, "flow::"),
     ("early", FLOW, "flow::"),
     ("lock", SELECTS, "selects::"),
+    ("passing", PASSING, "passing::"),
 ];
 
 fn main() -> ExitCode {
