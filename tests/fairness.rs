@@ -4,30 +4,13 @@
 use runtime::{Path, Receiver, Select, Sender, channel, select, spawn, task};
 
 use crate::cluster::with_processes;
-
-/// Holds a handle until it is told to let go.
-#[task]
-async fn hold(handle: Receiver<u32>, until: Receiver<()>) {
-    until.recv().await.ok();
-    drop(handle);
-}
+use crate::select::{hold, take};
 
 /// Says a word once it has heard one.
 #[task]
 async fn stop(heard: Receiver<u32>, out: Sender<u32>) {
     heard.recv().await.ok();
     out.send(0).await.ok();
-}
-
-/// Takes so many values, one after the other.
-#[task]
-async fn take(numbers: Receiver<u32>, count: usize) -> Vec<u32> {
-    let mut taken = Vec::new();
-    while taken.len() < count {
-        let Ok(number) = numbers.recv().await else { break };
-        taken.push(number);
-    }
-    taken
 }
 
 /// So many selects are more than it takes, by far.

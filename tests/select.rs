@@ -20,7 +20,7 @@ async fn send_all(values: Vec<u32>, out: Sender<u32>) {
 }
 
 #[task]
-async fn take(numbers: Receiver<u32>, count: usize) -> Vec<u32> {
+pub(crate) async fn take(numbers: Receiver<u32>, count: usize) -> Vec<u32> {
     let mut taken = Vec::new();
     while taken.len() < count {
         let Ok(number) = numbers.recv().await else { break };
@@ -31,7 +31,7 @@ async fn take(numbers: Receiver<u32>, count: usize) -> Vec<u32> {
 
 /// Holds a handle until it is told to let go.
 #[task]
-async fn hold(handle: Receiver<u32>, until: Receiver<()>) {
+pub(crate) async fn hold(handle: Receiver<u32>, until: Receiver<()>) {
     until.recv().await.ok();
     drop(handle);
 }

@@ -43,7 +43,7 @@ use socket::{Leaving, Name, Opening};
 pub(crate) use {
     door::{Door, Share, Shut, Visit},
     porch::{Guest, Porch},
-    socket::{Plain, Wrap, accept},
+    socket::{Plain, Wrap, accept, accept_each},
 };
 
 /// Batches that have been read and not handled. Beyond that nothing more is read.

@@ -12,6 +12,9 @@
 //! question. Where nothing here could go nobody is asked in this way: the select is to wait, and
 //! all homes hear of that.
 //!
+//! While it asks no other case can happen. With a link that is broken that lasts until the link is
+//! there again, or until the lease ends: then the home is lost.
+//!
 //! If this process dies while it asks, the home gives back what it offered; if the home is lost,
 //! the case is ready, and says so.
 

@@ -87,11 +87,6 @@ impl Meter {
         Self { asked, booked: asked, ..Self::default() }
     }
 
-    /// When its worker was asked for.
-    pub fn asked(&self) -> f64 {
-        self.asked
-    }
-
     /// How long it took until it was there.
     pub fn start(&self) -> f64 {
         self.from.map_or(0.0, |from| from + self.starting - self.asked)

@@ -145,7 +145,7 @@ impl Wrap for Plain {
     }
 }
 
-/// Accepts connections as long as it is polled. Each holds a permit of `room` while it is there.
+/// Accepts links as long as it is polled. Each holds a permit of `room` while it is there.
 pub(crate) async fn accept(
     listener: TcpListener,
     door: Arc<impl Door>,
@@ -153,15 +153,33 @@ pub(crate) async fn accept(
     room: Arc<Semaphore>,
     porch: Arc<Porch>,
 ) {
+    let serve = move |stream| {
+        let (door, wrap, porch) = (door.clone(), wrap.clone(), porch.clone());
+        async move {
+            if let Err(error) = connection(stream, &wrap, &*door, &porch).await {
+                tracing::debug!("a connection came to nothing: {error}");
+            }
+        }
+    };
+    accept_each(listener, room, serve).await;
+}
+
+/// Accepts connections as long as it is polled, and serves each in a task of its own, which holds a
+/// permit of `room`.
+pub(crate) async fn accept_each<S>(
+    listener: TcpListener,
+    room: Arc<Semaphore>,
+    serve: impl Fn(TcpStream) -> S,
+) where
+    S: Future<Output = ()> + Send + 'static,
+{
     loop {
         let Ok(permit) = room.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (door, wrap, porch) = (door.clone(), wrap.clone(), porch.clone());
+                let served = serve(stream);
                 tokio::spawn(async move {
-                    if let Err(error) = connection(stream, &wrap, &*door, &porch).await {
-                        tracing::debug!("a connection came to nothing: {error}");
-                    }
+                    served.await;
                     drop(permit);
                 });
             }

@@ -4,7 +4,6 @@
 //! application, on whose account it stays until it ends, or a request shows the key of another.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
@@ -20,7 +19,7 @@ use tokio::time::timeout;
 
 use super::http::READ_TIMEOUT;
 use super::quota::Allowance;
-use crate::server::{Guest, Porch, Wrap};
+use crate::server::{Guest, Porch, Wrap, accept_each};
 
 /// Whose a connection is.
 pub(super) struct Standing(Mutex<Whose>);
@@ -50,22 +49,11 @@ pub(super) async fn serve(
     room: Arc<Semaphore>,
     porch: Arc<Porch>,
 ) {
-    loop {
-        let Ok(permit) = room.clone().acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let (routes, wrap, porch) = (routes.clone(), wrap.clone(), porch.clone());
-                tokio::spawn(async move {
-                    connection(stream, routes, &wrap, &porch).await;
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("no HTTP connection can be accepted: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let serve = move |stream| {
+        let (routes, wrap, porch) = (routes.clone(), wrap.clone(), porch.clone());
+        async move { connection(stream, routes, &wrap, &porch).await }
+    };
+    accept_each(listener, room, serve).await;
 }
 
 async fn connection(stream: TcpStream, routes: Router, wrap: &impl Wrap, porch: &Arc<Porch>) {
